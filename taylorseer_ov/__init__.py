@@ -1,0 +1,37 @@
+"""Run Flux fast on Intel hardware: OpenVINO with TaylorSeer caching.
+
+from taylorseer_ov import TaylorSeerCacheConfig, Text2ImagePipeline, demo_model_path
+
+pipeline = Text2ImagePipeline(demo_model_path(), "CPU")
+result = pipeline.generate(
+    "a large red circle on a blue background", taylorseer_config=TaylorSeerCacheConfig()
+)
+result.images[0].save("circle.png")
+print(result.report)
+"""
+
+from .config import TaylorSeerCacheConfig
+from .generation import ImageGenerationConfig
+from .model_folder import ModelFolderError, demo_model_path
+from .pipeline import GenerationResult, PromptWarning, Text2ImagePipeline
+from .plan import CachePlan
+from .quality import psnr, ssim
+from .report import GenerationReport
+from .schedule import InactiveCacheWarning, step_schedule
+
+__all__ = [
+    "CachePlan",
+    "GenerationReport",
+    "GenerationResult",
+    "ImageGenerationConfig",
+    "InactiveCacheWarning",
+    "ModelFolderError",
+    "PromptWarning",
+    "TaylorSeerCacheConfig",
+    "Text2ImagePipeline",
+    "demo_model_path",
+    "psnr",
+    "ssim",
+    "step_schedule",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,116 @@
+"""Apply a cache plan to a velocity function during one generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .plan import CachePlan, interpolation_weights
+
+Array = NDArray[np.float32]
+
+
+class CachedVelocity:
+    """Stand in for a velocity function and call it only in the steps a plan computes.
+
+    Call it like the wrapped function, once per step, in order. It serves one generation: a call
+    more than the plan has steps is an error, and nothing is ever reset.
+
+    The array it returns is the wrapped function's own or a buffer that the next call overwrites:
+    use it before calling again. Only outputs that a later step needs are kept, as copies, in one
+    float32 buffer.
+
+    Raises:
+        RuntimeError: when called more often than the plan has steps.
+        ValueError: when an output's shape differs from the first one's.
+    """
+
+    def __init__(self, velocity: Callable[..., Array], plan: CachePlan) -> None:
+        self._velocity = velocity
+        self._plan = plan
+        self._slots, self._slot_count = _assign_slots(plan)
+        self._native_rows = _native_rows(plan)
+        self._step = 0
+        self._shape: tuple[int, ...] | None = None
+
+    def __call__(self, *arguments: Any) -> Array:
+        step, self._step = self._step, self._step + 1
+        if step >= self._plan.num_inference_steps:
+            raise RuntimeError(
+                f"this cache plan has {self._plan.num_inference_steps} steps and all are done; "
+                "make a new CachedVelocity for each generation"
+            )
+        row = self._plan.weights[step]
+        if self._plan.mask[step]:
+            output = self._velocity(*arguments)
+            if step in self._slots:
+                self._keep(step, output)
+            if row[step] == 1 and np.count_nonzero(row) == 1:
+                return output
+        return self._combine(step)
+
+    def _keep(self, step: int, output: Array) -> None:
+        if self._shape is None:
+            self._shape = output.shape
+            # zeros, not empty: the weight 0 of a slot not yet used must not meet a NaN
+            self._history = np.zeros((self._slot_count, output.size), np.float32)
+            self._forecast = np.empty(output.size, np.float32)
+        elif output.shape != self._shape:
+            raise ValueError(
+                f"the output of step {step} has shape {output.shape}, earlier ones had "
+                f"{self._shape}: one generation cannot change its size"
+            )
+        # copied: the infer request reuses its output buffer
+        self._history[self._slots[step]] = output.reshape(-1)
+
+    def _combine(self, step: int) -> Array:
+        assert self._shape is not None  # a plan's first row can only be computed
+        forecast = self._forecast
+        if step in self._native_rows:
+            previous, last = self._native_rows[step]
+            # The operations of taylorseer_lite.hpp in their order, so that both agree bit for bit.
+            newest = self._history[self._slots[last]]
+            np.subtract(newest, self._history[self._slots[previous]], out=forecast)
+            forecast *= np.float32(1) / np.float32(last - previous)
+            forecast *= np.float32(step - last)
+            forecast += newest
+        else:
+            weights = np.zeros(self._slot_count, np.float32)
+            for j in np.flatnonzero(self._plan.weights[step]):
+                weights[self._slots[int(j)]] = self._plan.weights[step, j]
+            np.matmul(weights, self._history, out=forecast)
+        return forecast.reshape(self._shape)
+
+
+def _assign_slots(plan: CachePlan) -> tuple[dict[int, int], int]:
+    """Give each output that is combined a row of the history, reusing rows no longer needed."""
+    last_use = {}
+    for j in range(plan.num_inference_steps):
+        (uses,) = np.nonzero(plan.weights[:, j])
+        # a unit row hands the output through and needs no copy of it
+        if uses.size > 1 or (uses.size == 1 and np.count_nonzero(plan.weights[uses[0]]) > 1):
+            last_use[j] = int(uses[-1])
+    slots: dict[int, int] = {}
+    for j in last_use:
+        taken = {slots[other] for other in slots if last_use[other] >= j}
+        slots[j] = next(slot for slot in range(len(slots) + 1) if slot not in taken)
+    return slots, max(slots.values(), default=-1) + 1
+
+
+def _native_rows(plan: CachePlan) -> dict[int, tuple[int, int]]:
+    """Predicted steps whose row is TaylorSeer Lite's, with the two steps they extrapolate."""
+    rows = {}
+    computed: list[int] = []
+    for step, runs in enumerate(plan.mask):
+        if runs:
+            computed.append(step)
+        elif len(computed) >= 2:
+            previous, last = computed[-2:]
+            expected = np.zeros(plan.num_inference_steps)
+            expected[[previous, last]] = interpolation_weights([previous, last], step)
+            if np.array_equal(plan.weights[step], expected):
+                rows[step] = previous, last
+    return rows

@@ -1,0 +1,27 @@
+"""Checks of single values, whose errors say what is allowed."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+
+def whole_number(
+    name: str, value: Any, minimum: int | None = None, maximum: int | None = None
+) -> int:
+    """Return `value` as an int.
+
+    Raises:
+        TypeError: if it is not a whole number (a bool is not).
+        ValueError: if it lies outside `minimum` to `maximum`, both inclusive.
+    """
+    if minimum is None:
+        allowed = ""
+    else:
+        allowed = f" of at least {minimum}" if maximum is None else f" from {minimum} to {maximum}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number{allowed}, got {value!r}")
+    number = operator.index(value)
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        raise ValueError(f"{name} must be a whole number{allowed}, got {number}")
+    return number

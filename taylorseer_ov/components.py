@@ -1,0 +1,240 @@
+"""The models of Flux on the OpenVINO runtime: tokenizers, text encoders, transformer, VAE."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from .model_folder import FluxFolder
+
+Array = NDArray[np.float32]
+Properties = Mapping[str, Any]
+
+
+def check_device(device: str, core: ov.Core) -> None:
+    """Check that every device named in `"GPU"`, `"GPU.1"` or `"AUTO:GPU,CPU"` is there.
+
+    Raises:
+        ValueError: naming the device and those that are available.
+    """
+    available = core.available_devices
+    prefix, colon, listed = device.partition(":")
+    named = listed.split(",") if colon else [device]
+    if prefix in ("AUTO", "HETERO", "MULTI", "BATCH"):
+        named = [name for name in named if name not in ("AUTO", "")]
+    for name in named:
+        plain = re.sub(r"\(.*\)$", "", name.strip().lstrip("-"))
+        if not any(plain == known or plain == known.partition(".")[0] for known in available):
+            raise ValueError(
+                f"unknown device {plain!r}; available here: {', '.join(available)} "
+                "(a missing Intel GPU or NPU usually lacks its driver)"
+            )
+
+
+class Tokenizer:
+    """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included."""
+
+    def __init__(self, folder: Path, core: ov.Core) -> None:
+        import openvino_tokenizers
+
+        # a core knows the tokenizers' operations only once their library is registered with it
+        core.add_extension(str(openvino_tokenizers._ext_path))
+        model = core.read_model(folder / "openvino_tokenizer.xml")
+        self._request = core.compile_model(model, "CPU").create_infer_request()
+        pad = model.get_rt_info("pad_token_id") if "pad_token_id" in model.rt_info else None
+        self.pad_id = 0 if pad is None else int(pad.value)
+        self._unknown_id = _unknown_id(folder / "tokenizer.json")
+
+    def encode(self, prompt: str) -> list[int]:
+        """Return the ids of a prompt of any length, the end token last."""
+        self._request.infer([np.array([prompt])])
+        ids: list[int] = self._request.get_tensor("input_ids").data[0].tolist()
+        return ids
+
+    def row(self, prompt: str, length: int) -> NDArray[np.int64]:
+        """Return ids of shape (1, length): padded, or cut so that the end token stays last."""
+        ids = self.encode(prompt)
+        if len(ids) > length:
+            ids = [*ids[: length - 1], ids[-1]]
+        row = np.full((1, length), self.pad_id, np.int64)
+        row[0, : len(ids)] = ids
+        return row
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Return the words of a prompt that the tokenizer has no token for."""
+        if self._unknown_id is None or self._unknown_id not in self.encode(prompt):
+            return []
+        return [word for word in prompt.split() if self._unknown_id in self.encode(word)]
+
+
+def _unknown_id(path: Path) -> int | None:
+    """The id of the unknown token, which only the tokenizer's original file tells."""
+    if not path.is_file():
+        return None
+    model = json.loads(path.read_text(encoding="utf-8")).get("model", {})
+    # byte-level tokenizers (CLIP) can spell every word, so they have no such id
+    unknown = model.get("unk_id")
+    return None if unknown is None else int(unknown)
+
+
+class TextEncoder:
+    """CLIP (output 1, pooled: (1, D)) or T5 (output 0, per token: (1, L, D))."""
+
+    def __init__(
+        self, folder: Path, output: int, core: ov.Core, device: str, properties: Properties
+    ) -> None:
+        self._model = core.read_model(folder / "openvino_model.xml")
+        self._output = output
+        self._compile = lambda: core.compile_model(self._model, device, dict(properties))
+        self._request: ov.InferRequest | None = None
+
+    def reshape(self, length: int) -> None:
+        """Fix the input's shape to (1, length)."""
+        self._model.reshape({"input_ids": [1, length]})
+
+    def compile(self) -> None:
+        self._request = self._compile().create_infer_request()
+
+    def __call__(self, ids: NDArray[np.int64]) -> Array:
+        assert self._request is not None
+        self._request.infer({"input_ids": ids})
+        return np.array(self._request.get_output_tensor(self._output).data)
+
+
+class FluxTransformer:
+    """The denoiser. What does not change during a generation is set once by `start`."""
+
+    def __init__(
+        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
+    ) -> None:
+        self._model = core.read_model(folder.path / "transformer" / "openvino_model.xml")
+        self._folder = folder
+        self._compile = lambda: core.compile_model(self._model, device, dict(properties))
+        self._request: ov.InferRequest | None = None
+
+    def reshape(self, batch: int, image_tokens: int, text_tokens: int) -> None:
+        """Fix all input shapes."""
+        shapes: dict[str, list[int | ov.Dimension]] = {
+            "hidden_states": [batch, image_tokens, self._folder.in_channels],
+            "encoder_hidden_states": [batch, text_tokens, _features(self._model, 1)],
+            "pooled_projections": [batch, _features(self._model, 2)],
+            "timestep": [1],
+            "img_ids": [image_tokens, 3],
+            "txt_ids": [text_tokens, 3],
+        }
+        if self._folder.guidance_embeds:
+            shapes["guidance"] = [batch]
+        self._model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
+
+    def compile(self) -> None:
+        self._request = self._compile().create_infer_request()
+
+    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
+        """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
+        inputs = {
+            "encoder_hidden_states": text,
+            "pooled_projections": pooled,
+            "img_ids": image_ids,
+            "txt_ids": np.zeros((text.shape[1], 3), np.float32),
+        }
+        if self._folder.guidance_embeds:
+            inputs["guidance"] = np.full(len(text), guidance_scale, np.float32)
+        for name, value in inputs.items():
+            self._set(name, value)
+
+    def __call__(self, latents: Array, sigma: np.float32) -> Array:
+        """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
+        assert self._request is not None
+        train_timesteps = np.float32(self._folder.scheduler.num_train_timesteps)
+        # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
+        timestep = sigma * train_timesteps / np.float32(1000)
+        self._set("hidden_states", latents)
+        self._set("timestep", np.array([timestep], np.float32))
+        self._request.infer()
+        velocity: Array = self._request.get_output_tensor(0).data
+        return velocity
+
+    def _set(self, name: str, value: Array) -> None:
+        assert self._request is not None
+        self._request.set_tensor(name, ov.Tensor(np.ascontiguousarray(value)))
+
+
+def _features(model: ov.Model, index: int) -> int | ov.Dimension:
+    names = ("hidden_states", "encoder_hidden_states", "pooled_projections")
+    return model.input(names[index]).get_partial_shape()[-1]
+
+
+class VaeDecoder:
+    """Latents (N, C, h, w) to pictures (N, H, W, 3), uint8, all inside the graph."""
+
+    def __init__(
+        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
+    ) -> None:
+        decoder = core.read_model(folder.path / "vae_decoder" / "openvino_model.xml")
+        self._model = _with_post_processing(round_to_nearest(decoder), folder)
+        self._compile = lambda: core.compile_model(self._model, device, dict(properties))
+        self._request: ov.InferRequest | None = None
+
+    def reshape(self, batch: int, channels: int, height: int, width: int) -> None:
+        """Fix the latents' shape."""
+        self._model.reshape([batch, channels, height, width])
+
+    def compile(self) -> None:
+        self._request = self._compile().create_infer_request()
+
+    def __call__(self, latents: Array) -> NDArray[np.uint8]:
+        assert self._request is not None
+        self._request.infer([np.ascontiguousarray(latents)])
+        return np.array(self._request.get_output_tensor(0).data)
+
+
+def round_to_nearest(decoder: ov.Model) -> ov.Model:
+    """Raise a decoder's output, in [-1, 1], by half a grey level.
+
+    The conversion to uint8 that follows truncates, here and in openvino_genai; with this it rounds,
+    as diffusers does. Changes the model in place and returns it.
+    """
+    from openvino import opset8 as ops
+
+    result = decoder.get_results()[0]
+    half_level = ops.constant(np.float32(1 / 255))
+    names = decoder.output(0).get_names()
+    raised = ops.add(result.input_value(0), half_level)
+    result.input(0).replace_source_output(raised.output(0))
+    raised.output(0).set_names(names)
+    decoder.validate_nodes_and_infer_types()
+    return decoder
+
+
+def _with_post_processing(decoder: ov.Model, folder: FluxFolder) -> ov.Model:
+    """Append the scaling before and the picture conversion after the decoder, as native does.
+
+    Source: `merge_vae_image_post_processing` in openvino.genai's `autoencoder_kl.cpp`.
+    """
+    from openvino import opset8 as ops
+    from openvino.preprocess import PrePostProcessor
+
+    processor = PrePostProcessor(decoder)
+    if folder.scaling_factor != 1.0:
+        processor.input().preprocess().scale(folder.scaling_factor)
+    if folder.shift_factor != 0.0:
+        processor.input().preprocess().mean(-folder.shift_factor)
+
+    def to_grey_levels(output: ov.Output) -> ov.Output:
+        half = ops.constant(np.float32(0.5))
+        centred = ops.add(ops.multiply(output, half), half)
+        clipped = ops.clamp(centred, 0.0, 1.0)
+        return ops.multiply(clipped, ops.constant(np.float32(255))).output(0)
+
+    processor.output().postprocess().custom(to_grey_levels)
+    processor.output().postprocess().convert_element_type(ov.Type.u8)
+    processor.output().model().set_layout(ov.Layout("NCHW"))
+    processor.output().tensor().set_layout(ov.Layout("NHWC"))
+    return processor.build()

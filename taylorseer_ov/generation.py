@@ -1,0 +1,185 @@
+"""What is asked of a pipeline, checked before any work is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import whole_number
+from .config import TaylorSeerCacheConfig
+from .latents import MAX_SEED, NoiseGenerator
+from .plan import CachePlan
+
+StepCallback = Callable[[int, int, NDArray[np.float32]], bool | None]
+Progress = Callable[[int, int], None]
+
+MAX_TEXT_LENGTH = 512
+UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
+
+
+@dataclass
+class ImageGenerationConfig:
+    """Settings of one generation, with the names and defaults of OpenVINO GenAI for Flux.
+
+    Caching is the one default that differs: `taylorseer_config=None`, off unless asked for.
+
+    Attributes:
+        prompt_2: text for the T5 encoder; the prompt itself if None.
+        guidance_scale: guidance embedded by dev-like models; schnell-like ones ignore it.
+        height, width: of the picture in pixels, multiples of 16.
+        num_inference_steps: denoising steps.
+        num_images_per_prompt: pictures drawn at once, from different noise.
+        max_sequence_length: tokens of text that the T5 encoder reads, at most 512.
+        rng_seed: seed of the initial noise; equal seeds give equal pictures.
+        generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
+        taylorseer_config: a `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, or
+            None for no caching.
+    """
+
+    prompt_2: str | None = None
+    guidance_scale: float = 3.5
+    height: int = 1024
+    width: int = 1024
+    num_inference_steps: int = 28
+    num_images_per_prompt: int = 1
+    max_sequence_length: int = 512
+    rng_seed: int = 42
+    generator: NoiseGenerator | None = None
+    taylorseer_config: TaylorSeerCacheConfig | CachePlan | None = None
+
+    def updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
+        """Return a validated copy with some settings replaced.
+
+        Raises:
+            TypeError: for an unknown name (a near one is suggested) or a value of the wrong kind.
+            ValueError: for a value out of range.
+        """
+        known = {field.name for field in dataclasses.fields(self)}
+        settings = dict(settings)
+        for name in UNUSED_BY_FLUX:
+            if settings.pop(name, None):
+                raise ValueError(f"{name} is not used by Flux text to image; leave it out")
+        if settings.pop("strength", 1.0) != 1.0:
+            raise ValueError("strength must be 1.0 for text to image; leave it out")
+        if settings.pop("adapters", None) is not None:
+            raise ValueError(
+                "adapters (LoRA) are not supported yet; fuse them into the model before export"
+            )
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(
+                    f"unknown setting {name!r}{hint} Known: {', '.join(sorted(known))}, callback"
+                )
+        changed = dataclasses.replace(self, **settings)
+        changed.validate()
+        return changed
+
+    def validate(self) -> None:
+        """Check all values, turning a native TaylorSeer configuration into ours.
+
+        Raises:
+            TypeError, ValueError: naming the setting, its value and what is allowed.
+        """
+        for name, minimum, maximum in (
+            ("height", 16, None),
+            ("width", 16, None),
+            ("num_inference_steps", 1, None),
+            ("num_images_per_prompt", 1, None),
+            ("max_sequence_length", 1, MAX_TEXT_LENGTH),
+            ("rng_seed", 0, MAX_SEED),
+        ):
+            setattr(self, name, whole_number(name, getattr(self, name), minimum, maximum))
+        for name in ("height", "width"):
+            size = getattr(self, name)
+            if size % 16:
+                raise ValueError(
+                    f"{name} must be a multiple of 16, got {size}; "
+                    f"{max(16, round(size / 16) * 16)} is the nearest"
+                )
+        guidance = self.guidance_scale
+        if isinstance(guidance, bool) or not isinstance(guidance, int | float):
+            raise TypeError(f"guidance_scale must be a number, got {guidance!r}")
+        if not (math.isfinite(guidance) and guidance >= 0):
+            raise ValueError(f"guidance_scale must be finite and not negative, got {guidance}")
+        if self.prompt_2 is not None and not isinstance(self.prompt_2, str):
+            raise TypeError(f"prompt_2 must be a text, got {self.prompt_2!r}")
+        if self.generator is not None and not hasattr(self.generator, "randn_tensor"):
+            raise TypeError(
+                f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
+            )
+        self.taylorseer_config = _as_cache(self.taylorseer_config)
+
+
+def _as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | None:
+    if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan):
+        return cache
+    if type(cache).__module__.startswith("openvino_genai"):
+        return TaylorSeerCacheConfig.from_native(cache)
+    raise TypeError(
+        f"taylorseer_config must be a TaylorSeerCacheConfig, a CachePlan or None, got {cache!r}"
+    )
+
+
+class Devices(NamedTuple):
+    """Where each part of the pipeline runs."""
+
+    text_encode: str
+    denoise: str
+    vae: str
+
+
+class StaticShape(NamedTuple):
+    """The one size a reshaped pipeline draws."""
+
+    batch: int
+    height: int
+    width: int
+    text_length: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One generation, decided and checked: what a backend carries out.
+
+    Attributes:
+        prompt, prompt_2: for the CLIP and for the T5 encoder.
+        sigmas: float32 (n + 1,).
+        plan: which steps run the transformer, and what the others use.
+        callback: called as (step, num_steps, packed latents) after every step; True stops.
+        progress: called as (transformer runs done, runs in all), for display only.
+    """
+
+    prompt: str
+    prompt_2: str
+    settings: ImageGenerationConfig
+    sigmas: NDArray[np.float32]
+    plan: CachePlan
+    callback: StepCallback | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a backend hands back.
+
+    Attributes:
+        pictures: uint8 (N, height, width, 3).
+        text_encoding_s, vae_s: seconds.
+        step_s: seconds of each step taken.
+        interrupted: whether the callback stopped it before the last step.
+    """
+
+    pictures: NDArray[np.uint8]
+    text_encoding_s: float
+    step_s: tuple[float, ...]
+    vae_s: float
+    interrupted: bool = False

@@ -1,0 +1,85 @@
+"""Which steps run the transformer: the rule of OpenVINO GenAI's TaylorSeer Lite.
+
+With n steps, warm-up w = max(disable_cache_before_step, 2) and tail start A (negative: n + A),
+step i runs the transformer if
+
+    i < w   or   i >= A   or   (i - w) mod cache_interval == cache_interval - 1
+
+Source: `taylorseer_lite.hpp` of openvino.genai (`should_compute_at_step`, `initialize`).
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from .config import TaylorSeerCacheConfig
+
+Schedule = tuple[bool, ...]
+
+
+class InactiveCacheWarning(UserWarning):
+    """A cache configuration under which every step runs the transformer."""
+
+
+def step_schedule(config: TaylorSeerCacheConfig, num_inference_steps: int) -> Schedule:
+    """Return, for each step, whether the transformer runs (True) or is forecast (False).
+
+    An inactive configuration, which computes every step, is not an error: native accepts it too.
+    It gives an `InactiveCacheWarning` that names the reason and what would activate it.
+
+    Raises:
+        ValueError: if `num_inference_steps` is below 1.
+    """
+    schedule, obstacle = _decide(config, num_inference_steps)
+    if obstacle:
+        warnings.warn(
+            f"caching is inactive, all {num_inference_steps} steps run the transformer: {obstacle}",
+            InactiveCacheWarning,
+            stacklevel=2,
+        )
+    return schedule
+
+
+def inactive_reason(config: TaylorSeerCacheConfig, num_inference_steps: int) -> str | None:
+    """Say why a configuration caches nothing in so many steps and what would help, else None."""
+    return _decide(config, num_inference_steps)[1]
+
+
+def _decide(config: TaylorSeerCacheConfig, steps: int) -> tuple[Schedule, str | None]:
+    if steps < 1:
+        raise ValueError(f"num_inference_steps must be at least 1, got {steps}")
+    all_computed = (True,) * steps
+    before, after = config.disable_cache_before_step, config.disable_cache_after_step
+    if before >= steps:
+        return all_computed, (
+            f"disable_cache_before_step={before} covers the whole schedule; {_remedy(steps)}"
+        )
+    tail = after if after >= 0 else steps + after
+    # native compares with disable_cache_before_step itself, not with the warm-up of at least two
+    if tail <= before:
+        return all_computed, (
+            f"disable_cache_after_step={after} (step {tail}) is not after "
+            f"disable_cache_before_step={before}; {_remedy(steps)}"
+        )
+    warm_up = max(before, 2)
+    interval = config.cache_interval
+    schedule = tuple(
+        i < warm_up or i >= tail or (i - warm_up) % interval == interval - 1 for i in range(steps)
+    )
+    if all(schedule):
+        return all_computed, (
+            f"no step is left between {warm_up} warm-up steps (two always run) and step {tail}; "
+            f"{_remedy(steps)}"
+        )
+    return schedule, None
+
+
+def _remedy(steps: int) -> str:
+    """Name values that would cache something, if any do."""
+    if steps < 4:
+        return f"{steps} steps are too few for caching, take more steps"
+    few = " (a model distilled to so few steps gains little from it)" if steps < 10 else ""
+    before = max(2, steps // 5)
+    return (
+        f"disable_cache_before_step={before} with disable_cache_after_step=-1 would be active{few}"
+    )
