@@ -43,12 +43,11 @@ class CachedVelocity:
                 f"this cache plan has {self._plan.num_inference_steps} steps and all are done; "
                 "make a new CachedVelocity for each generation"
             )
-        row = self._plan.weights[step]
         if self._plan.mask[step]:
             output = self._velocity(*arguments)
             if step in self._slots:
                 self._keep(step, output)
-            if row[step] == 1 and np.count_nonzero(row) == 1:
+            if _is_unit_row(self._plan, step):
                 return output
         return self._combine(step)
 
@@ -87,17 +86,21 @@ class CachedVelocity:
 
 def _assign_slots(plan: CachePlan) -> tuple[dict[int, int], int]:
     """Give each output that is combined a row of the history, reusing rows no longer needed."""
-    last_use = {}
-    for j in range(plan.num_inference_steps):
-        (uses,) = np.nonzero(plan.weights[:, j])
-        # a unit row hands the output through and needs no copy of it
-        if uses.size > 1 or (uses.size == 1 and np.count_nonzero(plan.weights[uses[0]]) > 1):
-            last_use[j] = int(uses[-1])
+    last_use: dict[int, int] = {}
+    for i, row in enumerate(plan.weights):
+        if not _is_unit_row(plan, i):
+            last_use.update((int(j), i) for j in np.flatnonzero(row))
     slots: dict[int, int] = {}
-    for j in last_use:
+    for j in sorted(last_use):
         taken = {slots[other] for other in slots if last_use[other] >= j}
         slots[j] = next(slot for slot in range(len(slots) + 1) if slot not in taken)
     return slots, max(slots.values(), default=-1) + 1
+
+
+def _is_unit_row(plan: CachePlan, step: int) -> bool:
+    """Whether a step just hands its own output through, so that no copy is needed for it."""
+    row = plan.weights[step]
+    return bool(row[step] == 1 and np.count_nonzero(row) == 1)
 
 
 def _native_rows(plan: CachePlan) -> dict[int, tuple[int, int]]:

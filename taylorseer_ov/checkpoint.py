@@ -169,9 +169,10 @@ def _explain(error: Exception, source: str, revision: str | None, cache: Path) -
     unreachable = isinstance(error, errors.LocalEntryNotFoundError)
     if isinstance(error, errors.EntryNotFoundError) and not unreachable:
         return f"{source} is not a diffusers pipeline: it has no model_index.json"
+    reason = first_line(error.__cause__ or error)
     return (
-        f"there is no folder {source!r} here, the hub cannot be reached ({first_line(error)}) and "
-        f"the cache {cache} does not hold it; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
+        f"there is no folder {source!r} here, the hub cannot be reached ({reason}) and the cache "
+        f"{cache} does not hold it; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
     )
 
 

@@ -122,6 +122,8 @@ class ImageGenerationConfig:
 def _as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | None:
     if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan):
         return cache
+    if isinstance(cache, dict):  # from a model's generation_config.json
+        return TaylorSeerCacheConfig.from_dict(cache)
     if type(cache).__module__.startswith("openvino_genai"):
         return TaylorSeerCacheConfig.from_native(cache)
     raise TypeError(

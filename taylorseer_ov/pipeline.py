@@ -22,7 +22,7 @@ from .generation import (
     StaticShape,
     StepCallback,
 )
-from .model_folder import FluxFolder
+from .model_folder import FluxFolder, ModelFolderError
 from .native import NativeBackend, missing_native_support, native_obstacle
 from .plan import CachePlan
 from .report import GenerationReport, PerformanceMetrics, installed_version
@@ -92,7 +92,11 @@ class Text2ImagePipeline:
         self._requested_backend = backend
         if backend == "native":
             self._refuse_native_if(missing_native_support())
-        self._config = ImageGenerationConfig().updated(self._folder.defaults)
+        try:
+            self._config = ImageGenerationConfig().updated(self._folder.defaults)
+        except (TypeError, ValueError) as error:
+            path = self._folder.path / "generation_config.json"
+            raise ModelFolderError(f"{path}: {error}") from error
         self._static: StaticShape | None = None
         self._backend: PythonBackend | NativeBackend | None = None
         self._load_s = 0.0

@@ -149,9 +149,6 @@ class CachePlan:
 def interpolation_weights(nodes: ArrayLike, x: float) -> NDArray[np.float64]:
     """Weights, by node, that evaluate at `x` the polynomial through values at distinct `nodes`."""
     at = np.asarray(nodes, dtype=np.float64)
-    if at.size == 2:  # written so that native's k/g comes out to the last bit
-        ratio = (x - at[1]) / (at[1] - at[0])
-        return np.array([-ratio, 1.0 + ratio])
     weights = np.ones(at.size)
     for j in range(at.size):
         others = np.delete(at, j)

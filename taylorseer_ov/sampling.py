@@ -64,6 +64,10 @@ class FlowMatchSchedule:
             if config.get(option):
                 raise ValueError(f"the scheduler option {option}=true is not supported")
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        for name, value in known.items():
+            optional = name == "shift_terminal" and value is None
+            if name != "time_shift_type" and not optional and not isinstance(value, int | float):
+                raise ValueError(f"the scheduler option {name} must be a number, got {value!r}")
         schedule = cls(**known)
         if schedule.time_shift_type not in ("exponential", "linear"):
             raise ValueError(

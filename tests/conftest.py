@@ -1,0 +1,60 @@
+"""Shared fixtures: the demo model is real, small and always there."""
+
+import shutil
+
+import pytest
+
+from taylorseer_ov import Text2ImagePipeline, demo_model_path
+
+PROMPT = "a large red circle on a blue background"
+# the default on some processors is bfloat16, in which two ways of computing need not agree
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+@pytest.fixture(scope="session")
+def pipeline():
+    """The demo model on the Python backend, in float32, for tests that leave it as it is."""
+    return Text2ImagePipeline(demo_model_path(), backend="python", **F32)
+
+
+@pytest.fixture
+def model_copy(tmp_path):
+    """A copy of the demo model that a test may break."""
+    return shutil.copytree(demo_model_path(), tmp_path / "model")
+
+
+# --- for tests marked `export` ---
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(tmp_path_factory):
+    """An untrained Flux of two blocks as a diffusers folder, its weights rounded to float16."""
+    import gc
+
+    import torch
+    from diffusers import FluxTransformer2DModel
+
+    import demo_text
+    import train_demo_model as demo
+
+    gc.freeze()  # an export collects garbage 20 times: not among all that was imported
+    work = tmp_path_factory.mktemp("pipeline")
+    torch.manual_seed(0)
+    spiece = work / "spiece"
+    model = demo.DemoFlux(demo_text.build_clip_tokenizer(), demo_text.build_t5_tokenizer(spiece))
+    config = dict(model.transformer.config) | {"num_layers": 1, "num_single_layers": 1}
+    model.transformer = FluxTransformer2DModel.from_config(config)
+    vae = demo.build_vae()
+    # an untrained decoder's pictures are grey: spread them, so that differences show
+    vae.decoder.conv_out.weight.data *= 4
+    return demo.save_pipeline(work, vae.eval(), model.eval())
+
+
+@pytest.fixture(scope="session")
+def exported(pipeline_folder, tmp_path_factory):
+    """The folder exported by default, and the lines of progress."""
+    from taylorseer_ov.export import export_model
+
+    lines = []
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    return export_model(pipeline_folder, folder, verify=True, say=lines.append), lines

@@ -1,0 +1,116 @@
+"""The command line and the samples, as processes and by their exit status, output and files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from taylorseer_ov.cli import main
+
+REPOSITORY = Path(__file__).parent.parent
+QUICK = ["--steps", "9", "--disable-cache-before-step", "2", "--disable-cache-after-step", "-1"]
+PROMPT = "a large red circle on a blue background"
+
+
+def picture_size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_the_sample_draws_both_pictures_and_tells_what_caching_did(tmp_path):
+    sample = REPOSITORY / "samples" / "taylorseer_text2image.py"
+    done = subprocess.run(
+        [sys.executable, sample, "demo", PROMPT, *QUICK, "--output-dir", tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    sizes = {path.name: picture_size(path) for path in tmp_path.iterdir()}
+    assert sizes.pop("taylorseer_comparison.png") > (3 * 384, 400)
+    assert sizes == {"taylorseer_baseline.png": (128, 128), "taylorseer.png": (128, 128)}
+    assert "schedule    CC..C..CC" in done.stdout
+    assert "of at most 1.80x (5 of 9 transformer runs" in done.stdout
+    assert "PSNR" in done.stdout
+    assert "SSIM" in done.stdout
+    assert "baseline: 100%" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_api_sample(tmp_path):
+    sample = REPOSITORY / "samples" / "python_api.py"
+    done = subprocess.run([sys.executable, sample], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert picture_size(tmp_path / "star_and_square.png") == (128, 128)
+    assert "14 of 28 steps ran the transformer" in done.stdout
+
+
+def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
+    picture = tmp_path / "taylorseer.png"
+    picture.write_text("mine")
+    command = ["generate", "demo", PROMPT, *QUICK, "--output-dir", str(tmp_path)]
+    assert main(command) == 2
+    assert "taylorseer.png exists already; add --overwrite" in capsys.readouterr().err
+    assert picture.read_text() == "mine"
+    assert main([*command, "--overwrite"]) == 0
+    assert picture_size(picture) == (128, 128)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", PROMPT], "there is no model folder 'nowhere'"),
+        (["demo", PROMPT, "--width", "100"], "width must be a multiple of 16, got 100"),
+        (["demo", PROMPT, "--steps", "0"], "num_inference_steps must be a whole number of at"),
+        (["demo", PROMPT, "--seed", "-1"], "rng_seed must be a whole number from 0"),
+        (["demo", PROMPT, "--cache-interval", "1"], "cache_interval must be a whole number of at"),
+        (["demo", PROMPT, "--device", "TPU"], "unknown device 'TPU'"),
+        (["demo", PROMPT, "--output-dir", "/dev/null/x"], "cannot write into '/dev/null/x'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["compare", "generate"])
+def test_misuse_is_one_clear_line_and_exit_status_2(
+    command, arguments, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([command, *arguments]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("taylorseer-ov: error: ")
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_has_exit_status_1(tmp_path, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr("taylorseer_ov.pipeline.Text2ImagePipeline.generate", fail)
+    assert main(["generate", "demo", PROMPT, "--output-dir", str(tmp_path)]) == 1
+    assert "taylorseer-ov: error: the device is gone" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        main(["generate", "demo", PROMPT, "--output-dir", str(tmp_path), "--debug"])
+
+
+def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
+    arguments = ["generate", "demo", "a purple cat", "--steps", "4", "--output-dir", str(tmp_path)]
+    assert main(arguments) == 0
+    error = capsys.readouterr().err
+    assert "taylorseer-ov: warning: this model's text encoder does not know 'purple'" in error
+    assert "taylorseer-ov: warning: caching is inactive, all 4 steps run the transformer" in error
+    assert "Warning:" not in error
+
+
+def test_wrong_words_show_the_usage(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "demo"])
+    assert stopped.value.code == 2
+    assert "usage: taylorseer-ov compare" in capsys.readouterr().err
+
+
+def test_report_as_json(pipeline):
+    report = pipeline.generate(PROMPT, num_inference_steps=2).report
+    values = json.loads(report.to_json())
+    assert values["computed_steps"] == 2
+    assert values["devices"] == ["CPU", "CPU", "CPU"]

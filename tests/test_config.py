@@ -1,0 +1,85 @@
+"""The configuration: native's names, defaults and rules, and its ways in and out."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from taylorseer_ov import TaylorSeerCacheConfig
+
+
+def test_defaults_are_documented_native_defaults():
+    config = TaylorSeerCacheConfig()
+    assert dataclasses.astuple(config) == (3, 6, -2, 1, "step")
+    assert config.is_native
+
+
+def test_frozen_and_compared_by_value():
+    config = TaylorSeerCacheConfig(cache_interval=4)
+    assert config == TaylorSeerCacheConfig(4, 6, -2)
+    assert len({config, TaylorSeerCacheConfig(4)}) == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.cache_interval = 5
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"cache_interval": 1}, ValueError, "cache_interval must be .* at least 2, got 1"),
+        ({"cache_interval": 2.5}, TypeError, "cache_interval must be a whole number.*got 2.5"),
+        ({"cache_interval": True}, TypeError, "cache_interval must be a whole number.*got True"),
+        ({"disable_cache_before_step": -1}, ValueError, "at least 0, got -1"),
+        ({"disable_cache_after_step": "x"}, TypeError, "whole number, got 'x'"),
+        ({"max_order": -1}, ValueError, "max_order must be .* at least 0, got -1"),
+        ({"abscissa": "time"}, ValueError, "abscissa must be 'step' or 'sigma', got 'time'"),
+    ],
+)
+def test_bad_values_are_refused_at_construction(values, error, message):
+    with pytest.raises(error, match=message):
+        TaylorSeerCacheConfig(**values)
+
+
+def test_numpy_integers_become_plain_ones():
+    config = TaylorSeerCacheConfig(cache_interval=np.int64(4))
+    assert type(config.cache_interval) is int
+
+
+def test_dict_and_json_round_trip():
+    config = TaylorSeerCacheConfig(5, 2, -1, max_order=2, abscissa="sigma")
+    assert TaylorSeerCacheConfig.from_dict(config.to_dict()) == config
+    assert TaylorSeerCacheConfig.from_json(config.to_json()) == config
+    assert json.loads(config.to_json())["cache_interval"] == 5
+
+
+def test_json_of_something_else_is_refused():
+    with pytest.raises(ValueError, match=r"unknown field 'interval'.*cache_interval"):
+        TaylorSeerCacheConfig.from_dict({"interval": 3})
+    with pytest.raises(ValueError, match="is a JSON object, got '\\[3\\]'"):
+        TaylorSeerCacheConfig.from_json("[3]")
+
+
+@pytest.mark.native
+def test_native_round_trip():
+    config = TaylorSeerCacheConfig(5, 2, -1)
+    native = config.to_native()
+    assert native.cache_interval == 5
+    assert native.disable_cache_before_step == 2
+    assert native.disable_cache_after_step == -1
+    assert TaylorSeerCacheConfig.from_native(native) == config
+
+
+@pytest.mark.native
+def test_defaults_equal_those_of_the_installed_openvino_genai():
+    import openvino_genai
+
+    native = openvino_genai.TaylorSeerCacheConfig()
+    assert TaylorSeerCacheConfig.from_native(native) == TaylorSeerCacheConfig()
+
+
+@pytest.mark.parametrize("values", [{"max_order": 2}, {"abscissa": "sigma"}])
+def test_what_native_cannot_express_is_refused(values):
+    config = TaylorSeerCacheConfig(**values)
+    assert not config.is_native
+    with pytest.raises(ValueError, match="backend='python'"):
+        config.to_native()

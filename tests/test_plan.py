@@ -1,0 +1,110 @@
+"""Plans: weights, their exactness, and the checks that keep a plan possible."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taylorseer_ov import CachePlan, TaylorSeerCacheConfig
+from taylorseer_ov.plan import interpolation_weights, parse_schedule
+
+UNEVEN = np.append(np.linspace(1, 0.02, 28) ** 1.7, 0)
+
+
+def test_order_one_in_the_step_index_has_native_weights():
+    plan = CachePlan.taylor(TaylorSeerCacheConfig(), UNEVEN)
+    assert str(plan) == "CCCCCC..C..C..C..C..C..C..CC"
+    assert plan.transformer_runs == 14
+    assert plan.ideal_speed_up == 2.0
+    for step, expected in {
+        6: {5: 2, 4: -1},
+        7: {5: 3, 4: -2},
+        9: {8: 4 / 3, 5: -1 / 3},
+        10: {8: 5 / 3, 5: -2 / 3},
+        11: {11: 1},
+    }.items():
+        row = np.zeros(28)
+        row[list(expected)] = list(expected.values())
+        np.testing.assert_allclose(plan.weights[step], row, rtol=1e-15)
+
+
+@pytest.mark.parametrize("abscissa", ["step", "sigma"])
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_polynomials_of_the_order_are_forecast_exactly(order, abscissa):
+    config = TaylorSeerCacheConfig(4, 5, -2, max_order=order, abscissa=abscissa)
+    plan = CachePlan.taylor(config, UNEVEN)
+    x = np.arange(28) / 28 if abscissa == "step" else UNEVEN[:-1]
+    outputs = np.polyval(np.arange(1, order + 2), x)
+    np.testing.assert_allclose(plan.weights @ outputs, outputs, rtol=1e-12, atol=1e-12)
+    beyond = np.polyval(np.arange(1, order + 3), x)
+    assert np.abs(plan.weights @ beyond - beyond).max() > 1e-4
+
+
+@given(
+    st.integers(2, 7), st.integers(0, 9), st.integers(-5, 35), st.integers(0, 3), st.integers(9, 31)
+)
+@pytest.mark.filterwarnings("ignore::taylorseer_ov.InactiveCacheWarning")
+def test_constants_are_kept_and_json_round_trips(interval, before, after, order, steps):
+    config = TaylorSeerCacheConfig(interval, before, after, order, "sigma")
+    plan = CachePlan.taylor(config, np.append(np.geomspace(1, 0.05, steps), 0))
+    np.testing.assert_allclose(plan.weights.sum(axis=1), 1, rtol=1e-9)
+    again = CachePlan.from_json(plan.to_json())
+    assert again == plan
+    assert hash(again) == hash(plan)
+
+
+def test_orders_rise_as_history_allows():
+    plan = CachePlan.taylor(TaylorSeerCacheConfig(3, 0, -1, max_order=3), UNEVEN)
+    predicted = np.flatnonzero(~np.array(plan.mask))
+    uses = np.count_nonzero(plan.weights[predicted], axis=1)
+    assert uses[:5].tolist() == [2, 2, 3, 3, 4]
+
+
+def test_uncached_plan():
+    plan = CachePlan.uncached(4)
+    assert str(plan) == "CCCC"
+    assert plan.is_uncached
+    assert not CachePlan.taylor(TaylorSeerCacheConfig(), UNEVEN).is_uncached
+
+
+def test_weights_cannot_be_changed():
+    plan = CachePlan.uncached(3)
+    with pytest.raises(ValueError, match="read-only"):
+        plan.weights[0, 0] = 2
+
+
+@pytest.mark.parametrize(
+    ("mask", "weights", "message"),
+    [
+        ("CC", np.eye(3), r"shape \(2, 2\)"),
+        ("", np.empty((0, 0)), "at least one step"),
+        ("CC", [[1, 0], [0, np.nan]], "finite"),
+        ("CC", [[1, 1], [0, 1]], "step 0 has a weight on the output of step 1, which is later"),
+        ("C.", [[1, 0], [0, 1]], "step 1 .* which does not run the transformer"),
+        ("C.", [[1, 0], [0, 0]], "step 1 has no weight"),
+    ],
+)
+def test_impossible_plans_are_refused(mask, weights, message):
+    with pytest.raises(ValueError, match=message):
+        CachePlan([letter == "C" for letter in mask], weights)
+
+
+def test_json_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="not a cache plan"):
+        CachePlan.from_json(json.dumps({"mask": "CC"}))
+    with pytest.raises(ValueError, match=r"'C' and '\.' only, got 'CxC'"):
+        parse_schedule("CxC")
+
+
+def test_sigmas_of_a_wrong_shape_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(n \+ 1,\)"):
+        CachePlan.taylor(TaylorSeerCacheConfig(), [1.0])
+
+
+def test_interpolation_weights_reproduce_their_nodes():
+    nodes = np.array([0.9, 0.5, 0.2])
+    np.testing.assert_allclose(
+        [interpolation_weights(nodes, x) for x in nodes], np.eye(3), atol=1e-12
+    )
