@@ -11,7 +11,7 @@ Stages, each resumed from its checkpoint in WORK_DIR when started again:
                x_t = (1 - t) x_0 + t e,   target velocity e - x_0,   t logit-normal, shifted by 1.6
                (the shift FLUX.1's scheduler has for the 64 image tokens of a 128x128 picture)
 4. pipeline    a diffusers folder, WORK_DIR/pipeline
-5. export      OpenVINO IR, WORK_DIR/demo_model: what the package ships as `taylorseer_ov/demo_model`
+5. export      OpenVINO IR, WORK_DIR/demo_model, which the package ships
 
 Scenes marked `held_out` never take part in training. `scripts/evaluate_demo_model.py` counts how
 many of them are drawn right.
@@ -45,7 +45,6 @@ from demo_text import (
     build_text_encoders,
 )
 from taylorseer_ov.export import export_model
-
 
 # What the model was made for; the pipeline reads it from the folder.
 DEFAULTS = {

@@ -13,10 +13,10 @@ print(result.report)
 from .config import TaylorSeerCacheConfig
 from .generation import ImageGenerationConfig
 from .model_folder import ModelFolderError, demo_model_path
-from .pipeline import GenerationResult, PromptWarning, Text2ImagePipeline
+from .pipeline import PromptWarning, Text2ImagePipeline
 from .plan import CachePlan
 from .quality import psnr, ssim
-from .report import GenerationReport
+from .report import GenerationReport, GenerationResult
 from .schedule import InactiveCacheWarning, step_schedule
 
 __all__ = [

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .config import TaylorSeerCacheConfig
 
 if TYPE_CHECKING:
-    from .pipeline import GenerationResult, Text2ImagePipeline
+    from .pipeline import Text2ImagePipeline
+    from .report import GenerationResult
 
 MISUSE, FAILURE = 2, 1
 # Pictures that take less than this are drawn several times: a single short run says little.
@@ -35,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             command(arguments)
         except (MisuseError, ValueError, TypeError, FileNotFoundError) as error:
             return _fail(error, MISUSE, arguments.debug)
+        except KeyboardInterrupt:
+            return _fail(RuntimeError("interrupted, nothing was written"), FAILURE, False)
         except (RuntimeError, OSError, MemoryError) as error:
             return _fail(error, FAILURE, arguments.debug)
     return 0
@@ -110,7 +113,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     # The first generation of a process pays for memory and kernels that later ones find ready.
     _draw(pipeline, arguments, "warm-up", None, num_inference_steps=1)
-    pairs = []
+    pairs: list[tuple[GenerationResult, GenerationResult]] = []
     while not pairs or (len(pairs) < MOST_PAIRS and pairs[0][0].report.total_s < SHORT_S):
         title = f" {len(pairs) + 1}" if pairs else ""
         pairs.append(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .pipeline import GenerationResult
 from .quality import psnr, ssim
+from .report import GenerationResult
 
 AMPLIFICATION = 8
 PANEL = 384

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+import openvino_tokenizers  # noqa: F401  (registers its operations with every new Core)
 from numpy.typing import NDArray
 
 from .model_folder import FluxFolder
@@ -18,13 +19,13 @@ Array = NDArray[np.float32]
 Properties = Mapping[str, Any]
 
 
-def check_device(device: str, core: ov.Core) -> None:
+def check_device(device: str) -> None:
     """Check that every device named in `"GPU"`, `"GPU.1"` or `"AUTO:GPU,CPU"` is there.
 
     Raises:
         ValueError: naming the device and those that are available.
     """
-    available = core.available_devices
+    available = ov.Core().available_devices
     prefix, colon, listed = device.partition(":")
     named = listed.split(",") if colon else [device]
     if prefix in ("AUTO", "HETERO", "MULTI", "BATCH"):
@@ -41,11 +42,8 @@ def check_device(device: str, core: ov.Core) -> None:
 class Tokenizer:
     """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included."""
 
-    def __init__(self, folder: Path, core: ov.Core) -> None:
-        import openvino_tokenizers
-
-        # a core knows the tokenizers' operations only once their library is registered with it
-        core.add_extension(str(openvino_tokenizers._ext_path))
+    def __init__(self, folder: Path) -> None:
+        core = ov.Core()
         model = core.read_model(folder / "openvino_tokenizer.xml")
         self._request = core.compile_model(model, "CPU").create_infer_request()
         pad = model.get_rt_info("pad_token_id") if "pad_token_id" in model.rt_info else None
@@ -84,74 +82,89 @@ def _unknown_id(path: Path) -> int | None:
     return None if unknown is None else int(unknown)
 
 
-class TextEncoder:
+class _Part:
+    """A model that is read, reshaped if wanted, and then compiled."""
+
+    _request: ov.InferRequest
+
+    def __init__(self, model: ov.Model, core: ov.Core, device: str, properties: Properties) -> None:
+        self._model: ov.Model | None = model
+        self._target = core, device, dict(properties)
+
+    def _reshape(self, shapes: Mapping[str, list[int | ov.Dimension]]) -> None:
+        assert self._model is not None, "reshape comes before compile"
+        self._model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
+
+    def compile(self) -> None:
+        """Compile for the device, and let go of what was read: its memory is wanted elsewhere."""
+        core, device, properties = self._target
+        self._request = core.compile_model(self._model, device, properties).create_infer_request()
+        self._model = None
+
+    def _set(self, name: str, value: NDArray[Any]) -> None:
+        self._request.set_tensor(name, ov.Tensor(np.ascontiguousarray(value)))
+
+
+class TextEncoder(_Part):
     """CLIP (output 1, pooled: (1, D)) or T5 (output 0, per token: (1, L, D))."""
 
     def __init__(
         self, folder: Path, output: int, core: ov.Core, device: str, properties: Properties
     ) -> None:
-        self._model = core.read_model(folder / "openvino_model.xml")
+        super().__init__(core.read_model(folder / "openvino_model.xml"), core, device, properties)
         self._output = output
-        self._compile = lambda: core.compile_model(self._model, device, dict(properties))
-        self._request: ov.InferRequest | None = None
 
     def reshape(self, length: int) -> None:
-        """Fix the input's shape to (1, length)."""
-        self._model.reshape({"input_ids": [1, length]})
-
-    def compile(self) -> None:
-        self._request = self._compile().create_infer_request()
+        """Fix the ids' shape to (1, length)."""
+        self._reshape({"input_ids": [1, length]})
 
     def __call__(self, ids: NDArray[np.int64]) -> Array:
-        assert self._request is not None
-        self._request.infer({"input_ids": ids})
+        self._set("input_ids", ids)
+        self._request.infer()
+        # copied: the infer request reuses its buffer
         return np.array(self._request.get_output_tensor(self._output).data)
 
 
-class FluxTransformer:
+class FluxTransformer(_Part):
     """The denoiser. What does not change during a generation is set once by `start`."""
 
     def __init__(
         self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
     ) -> None:
-        self._model = core.read_model(folder.path / "transformer" / "openvino_model.xml")
+        model = core.read_model(folder.path / "transformer" / "openvino_model.xml")
+        super().__init__(model, core, device, properties)
         self._folder = folder
-        self._compile = lambda: core.compile_model(self._model, device, dict(properties))
-        self._request: ov.InferRequest | None = None
 
     def reshape(self, batch: int, image_tokens: int, text_tokens: int) -> None:
-        """Fix all input shapes."""
+        """Fix the shapes of all inputs."""
+        assert self._model is not None, "reshape comes before compile"
+        text_width, pooled_width = (
+            self._model.input(name).get_partial_shape()[-1]
+            for name in ("encoder_hidden_states", "pooled_projections")
+        )
         shapes: dict[str, list[int | ov.Dimension]] = {
             "hidden_states": [batch, image_tokens, self._folder.in_channels],
-            "encoder_hidden_states": [batch, text_tokens, _features(self._model, 1)],
-            "pooled_projections": [batch, _features(self._model, 2)],
+            "encoder_hidden_states": [batch, text_tokens, text_width],
+            "pooled_projections": [batch, pooled_width],
             "timestep": [1],
             "img_ids": [image_tokens, 3],
             "txt_ids": [text_tokens, 3],
         }
         if self._folder.guidance_embeds:
             shapes["guidance"] = [batch]
-        self._model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
-
-    def compile(self) -> None:
-        self._request = self._compile().create_infer_request()
+        self._reshape(shapes)
 
     def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
         """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
-        inputs = {
-            "encoder_hidden_states": text,
-            "pooled_projections": pooled,
-            "img_ids": image_ids,
-            "txt_ids": np.zeros((text.shape[1], 3), np.float32),
-        }
+        self._set("encoder_hidden_states", text)
+        self._set("pooled_projections", pooled)
+        self._set("img_ids", image_ids)
+        self._set("txt_ids", np.zeros((text.shape[1], 3), np.float32))
         if self._folder.guidance_embeds:
-            inputs["guidance"] = np.full(len(text), guidance_scale, np.float32)
-        for name, value in inputs.items():
-            self._set(name, value)
+            self._set("guidance", np.full(len(text), guidance_scale, np.float32))
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
         """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
-        assert self._request is not None
         train_timesteps = np.float32(self._folder.scheduler.num_train_timesteps)
         # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
         timestep = sigma * train_timesteps / np.float32(1000)
@@ -161,37 +174,24 @@ class FluxTransformer:
         velocity: Array = self._request.get_output_tensor(0).data
         return velocity
 
-    def _set(self, name: str, value: Array) -> None:
-        assert self._request is not None
-        self._request.set_tensor(name, ov.Tensor(np.ascontiguousarray(value)))
 
-
-def _features(model: ov.Model, index: int) -> int | ov.Dimension:
-    names = ("hidden_states", "encoder_hidden_states", "pooled_projections")
-    return model.input(names[index]).get_partial_shape()[-1]
-
-
-class VaeDecoder:
+class VaeDecoder(_Part):
     """Latents (N, C, h, w) to pictures (N, H, W, 3), uint8, all inside the graph."""
 
     def __init__(
         self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
     ) -> None:
         decoder = core.read_model(folder.path / "vae_decoder" / "openvino_model.xml")
-        self._model = _with_post_processing(round_to_nearest(decoder), folder)
-        self._compile = lambda: core.compile_model(self._model, device, dict(properties))
-        self._request: ov.InferRequest | None = None
+        model = _with_post_processing(round_to_nearest(decoder), folder)
+        super().__init__(model, core, device, properties)
 
     def reshape(self, batch: int, channels: int, height: int, width: int) -> None:
         """Fix the latents' shape."""
-        self._model.reshape([batch, channels, height, width])
-
-    def compile(self) -> None:
-        self._request = self._compile().create_infer_request()
+        self._reshape({"latent_sample": [batch, channels, height, width]})
 
     def __call__(self, latents: Array) -> NDArray[np.uint8]:
-        assert self._request is not None
-        self._request.infer([np.ascontiguousarray(latents)])
+        self._set("latent_sample", latents)
+        self._request.infer()
         return np.array(self._request.get_output_tensor(0).data)
 
 

@@ -24,12 +24,15 @@ from .generation import (
 )
 from .model_folder import FluxFolder, ModelFolderError
 from .native import NativeBackend, missing_native_support, native_obstacle
-from .plan import CachePlan
-from .report import GenerationReport, PerformanceMetrics, installed_version
+from .plan import plan_for
+from .report import (
+    GenerationReport,
+    GenerationResult,
+    PerformanceMetrics,
+    installed_version,
+)
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from .python_backend import PythonBackend
 
 Backend = Literal["auto", "native", "python"]
@@ -37,26 +40,6 @@ Backend = Literal["auto", "native", "python"]
 
 class PromptWarning(UserWarning):
     """A prompt that the model does not read as it was written."""
-
-
-class GenerationResult:
-    """Pictures and the account of how they were made.
-
-    Attributes:
-        data: uint8 (N, height, width, 3).
-        report: what ran and how long it took.
-    """
-
-    def __init__(self, data: NDArray[np.uint8], report: GenerationReport) -> None:
-        self.data = data
-        self.report = report
-
-    @property
-    def images(self) -> list[Image]:
-        """The pictures as PIL images."""
-        from PIL import Image
-
-        return [Image.fromarray(picture) for picture in self.data]
 
 
 class Text2ImagePipeline:
@@ -104,14 +87,11 @@ class Text2ImagePipeline:
         self._lock = threading.Lock()
         self._set_devices(Devices(device, device, device), properties)
 
-        import openvino as ov
-
         from .components import Tokenizer
 
-        core = ov.Core()
         self._tokenizers = (
-            Tokenizer(self._folder.path / "tokenizer", core),
-            Tokenizer(self._folder.path / "tokenizer_2", core),
+            Tokenizer(self._folder.path / "tokenizer"),
+            Tokenizer(self._folder.path / "tokenizer_2"),
         )
 
     # --- settings ---
@@ -165,13 +145,10 @@ class Text2ImagePipeline:
         self._load("native" if native else "python", self._config.max_sequence_length)
 
     def _set_devices(self, devices: Devices, properties: dict[str, Any]) -> None:
-        import openvino as ov
-
         from .components import check_device
 
-        core = ov.Core()
         for device in devices:
-            check_device(device, core)
+            check_device(device)
         self._devices, self._properties = devices, properties
 
     # --- generation ---
@@ -258,7 +235,7 @@ class Text2ImagePipeline:
         self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
         image_tokens = chosen.height * chosen.width // (2 * self._folder.vae_scale) ** 2
         sigmas = self._folder.scheduler.sigmas(chosen.num_inference_steps, image_tokens)
-        plan = _make_plan(chosen, sigmas)
+        plan = plan_for(chosen.taylorseer_config, sigmas)
         return Job(prompt, prompt_2, chosen, sigmas, plan, callback, progress)
 
     def _check_static(self, settings: ImageGenerationConfig) -> None:
@@ -322,6 +299,11 @@ class Text2ImagePipeline:
         if not isinstance(self._backend, kind):
             # one at a time: two copies of a large transformer would not fit
             self._unload()
+            if self._static is None and any(device.startswith("NPU") for device in self._devices):
+                raise ValueError(
+                    "an NPU needs fixed shapes: call "
+                    "reshape(num_images_per_prompt, height, width, guidance_scale) first"
+                )
             start_s = time.perf_counter()
             if name == "native":
                 self._backend = NativeBackend(
@@ -364,17 +346,3 @@ class Text2ImagePipeline:
             openvino_version=installed_version("openvino"),
             openvino_genai_version=installed_version("openvino-genai"),
         )
-
-
-def _make_plan(settings: ImageGenerationConfig, sigmas: NDArray[np.float32]) -> CachePlan:
-    cache = settings.taylorseer_config
-    steps = settings.num_inference_steps
-    if cache is None:
-        return CachePlan.uncached(steps)
-    if isinstance(cache, CachePlan):
-        if cache.num_inference_steps != steps:
-            raise ValueError(
-                f"this cache plan is for {cache.num_inference_steps} steps, not for {steps}"
-            )
-        return cache
-    return CachePlan.taylor(cache, sigmas)

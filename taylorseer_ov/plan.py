@@ -146,6 +146,24 @@ class CachePlan:
         return cls(mask, weights)
 
 
+def plan_for(cache: TaylorSeerCacheConfig | CachePlan | None, sigmas: ArrayLike) -> CachePlan:
+    """Return the plan for what a caller asked to be cached, in a generation with these sigmas.
+
+    Raises:
+        ValueError: if a given plan is for another number of steps.
+    """
+    steps = np.size(sigmas) - 1
+    if cache is None:
+        return CachePlan.uncached(steps)
+    if isinstance(cache, TaylorSeerCacheConfig):
+        return CachePlan.taylor(cache, sigmas)
+    if cache.num_inference_steps != steps:
+        raise ValueError(
+            f"this cache plan is for {cache.num_inference_steps} steps, not for {steps}"
+        )
+    return cache
+
+
 def interpolation_weights(nodes: ArrayLike, x: float) -> NDArray[np.float64]:
     """Weights, by node, that evaluate at `x` the polynomial through values at distinct `nodes`."""
     at = np.asarray(nodes, dtype=np.float64)

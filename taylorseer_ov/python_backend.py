@@ -72,14 +72,12 @@ class PythonBackend:
             image_ids=image_position_ids(height // 2, width // 2),
             guidance_scale=settings.guidance_scale,
         )
-        latents = pack_latents(
-            draw_noise(job, (batch, self._folder.latent_channels, height, width))
-        )
+        noise = pack_latents(draw_noise(job, (batch, self._folder.latent_channels, height, width)))
         velocity = CachedVelocity(self._transformer, job.plan)
         step_s: list[float] = []
         stopped = False
         begin_s = time.perf_counter()
-        for step, latents in enumerate(euler(velocity, latents, job.sigmas)):  # noqa: B020
+        for step, latents in enumerate(euler(velocity, noise, job.sigmas)):
             step_s.append(time.perf_counter() - begin_s)
             if job.progress is not None and job.plan.mask[step]:
                 job.progress(sum(job.plan.mask[: step + 1]), job.plan.transformer_runs)

@@ -6,7 +6,13 @@ import json
 import statistics
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def installed_version(package: str) -> str | None:
@@ -116,6 +122,26 @@ def _summary(kind: str, step_s: tuple[float, ...]) -> str:
         return f"no {kind} step"
     median_ms = 1000 * statistics.median(step_s)
     return f"{len(step_s)} {kind} {sum(step_s):.3f} ({median_ms:.3g} ms each)"
+
+
+class GenerationResult:
+    """Pictures and the account of how they were made.
+
+    Attributes:
+        data: uint8 (N, height, width, 3).
+        report: what ran and how long it took.
+    """
+
+    def __init__(self, data: NDArray[np.uint8], report: GenerationReport) -> None:
+        self.data = data
+        self.report = report
+
+    @property
+    def images(self) -> list[Image]:
+        """The pictures as PIL images."""
+        from PIL import Image
+
+        return [Image.fromarray(picture) for picture in self.data]
 
 
 class MeanStdPair(NamedTuple):

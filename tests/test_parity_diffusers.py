@@ -57,9 +57,7 @@ def test_a_picture_is_within_one_grey_level_of_torch(exported, pipeline_folder, 
     reference.set_progress_bar_config(disable=True)
     theirs = reference(
         PROMPT,
-        latents=FluxPipeline._pack_latents(
-            torch.from_numpy(noise), 1, 16, height // 8, width // 8
-        ),
+        latents=FluxPipeline._pack_latents(torch.from_numpy(noise), 1, 16, height // 8, width // 8),
         height=height,
         width=width,
         num_inference_steps=steps,

@@ -184,6 +184,13 @@ def test_a_device_for_each_part(pipeline):
         parts.compile("CPU", "CPU")
 
 
+def test_an_npu_is_told_to_be_reshaped_first(monkeypatch):
+    monkeypatch.setattr("taylorseer_ov.components.check_device", lambda device: None)
+    parts = Text2ImagePipeline(demo_model_path(), backend="python")
+    with pytest.raises(ValueError, match="an NPU needs fixed shapes: call reshape"):
+        parts.compile("CPU", "NPU", "CPU")
+
+
 def test_properties_reach_openvino(tmp_path):
     cached = Text2ImagePipeline(demo_model_path(), backend="python", CACHE_DIR=str(tmp_path), **F32)
     cached.generate(PROMPT, num_inference_steps=1)
