@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import sentencepiece
+import torch
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
@@ -120,4 +121,22 @@ def build_text_encoders(clip_tokenizer, t5_tokenizer) -> tuple[CLIPTextModel, T5
             use_cache=False,
         )
     )
+    _point_heads(t5)
     return clip, t5
+
+
+def _point_heads(t5: T5EncoderModel) -> None:
+    """Have T5's four heads begin by looking at the previous word, the next word, all words before
+    and all words after.
+
+    From T5's own start, where every head looks everywhere alike, a small model stays a bag of words
+    for thousands of steps: it draws the right objects on the wrong sides.
+    """
+    attention = t5.encoder.block[0].layer[0].SelfAttention
+    offsets = torch.arange(-20, 21)  # of a word that is looked at from the word that looks
+    buckets = attention._relative_position_bucket(
+        offsets, num_buckets=t5.config.relative_attention_num_buckets, max_distance=32
+    )
+    looked_at = torch.stack([offsets == -1, offsets == 1, offsets < 0, offsets > 0], dim=1)
+    with torch.no_grad():
+        attention.relative_attention_bias.weight[buckets] = torch.where(looked_at, 4.0, 0.0)
