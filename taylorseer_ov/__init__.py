@@ -10,7 +10,9 @@ result.images[0].save("circle.png")
 print(result.report)
 """
 
+from .calibration import calibrate
 from .config import TaylorSeerCacheConfig
+from .control import ErrorControl
 from .generation import ImageGenerationConfig
 from .model_folder import ModelFolderError, demo_model_path
 from .pipeline import PromptWarning, Text2ImagePipeline
@@ -21,6 +23,7 @@ from .schedule import InactiveCacheWarning, step_schedule
 
 __all__ = [
     "CachePlan",
+    "ErrorControl",
     "GenerationReport",
     "GenerationResult",
     "ImageGenerationConfig",
@@ -29,6 +32,7 @@ __all__ = [
     "PromptWarning",
     "TaylorSeerCacheConfig",
     "Text2ImagePipeline",
+    "calibrate",
     "demo_model_path",
     "psnr",
     "ssim",

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .plan import CachePlan, interpolation_weights
+from .policy import Array, CachePolicy, StandIn, VelocityFunction, finite, require_finite
 
-Array = NDArray[np.float32]
+
+def start_cache(
+    cache: CachePlan | CachePolicy, velocity: VelocityFunction, sigmas: NDArray[np.floating]
+) -> StandIn:
+    """Begin a generation with a plan or a policy."""
+    if isinstance(cache, CachePlan):
+        return CachedVelocity(velocity, cache)
+    return cache.start(velocity, sigmas)
 
 
 class CachedVelocity:
@@ -23,33 +30,48 @@ class CachedVelocity:
     use it before calling again. Only outputs that a later step needs are kept, as copies, in one
     float32 buffer.
 
+    A forecast that is not finite is not used: the step runs the transformer. `mask`, `errors` and
+    `rescued` are those of `policy.StandIn`; a plan compares nothing, so `errors` stays empty.
+
     Raises:
+        NotFiniteError: when the transformer returns values that are not finite.
         RuntimeError: when called more often than the plan has steps.
         ValueError: when an output's shape differs from the first one's.
     """
 
-    def __init__(self, velocity: Callable[..., Array], plan: CachePlan) -> None:
+    def __init__(self, velocity: VelocityFunction, plan: CachePlan) -> None:
         self._velocity = velocity
         self._plan = plan
         self._slots, self._slot_count = _assign_slots(plan)
         self._native_rows = _native_rows(plan)
-        self._step = 0
+        self.mask: list[bool] = []
+        self.errors: dict[int, float] = {}
+        self.rescued: list[int] = []
         self._shape: tuple[int, ...] | None = None
 
     def __call__(self, *arguments: Any) -> Array:
-        step, self._step = self._step, self._step + 1
+        step = len(self.mask)
         if step >= self._plan.num_inference_steps:
             raise RuntimeError(
                 f"this cache plan has {self._plan.num_inference_steps} steps and all are done; "
                 "make a new CachedVelocity for each generation"
             )
-        if self._plan.mask[step]:
-            output = self._velocity(*arguments)
+        runs = self._plan.mask[step]
+        self.mask.append(runs)
+        if runs:
+            output = require_finite(self._velocity(*arguments), step)
             if step in self._slots:
                 self._keep(step, output)
             if _is_unit_row(self._plan, step):
                 return output
-        return self._combine(step)
+        combined = self._combine(step)
+        if finite(combined):
+            return combined
+        self.rescued.append(step)
+        if runs:  # only the repair overflowed
+            return output
+        self.mask[step] = True
+        return require_finite(self._velocity(*arguments), step)
 
     def _keep(self, step: int, output: Array) -> None:
         if self._shape is None:

@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     generate.set_defaults(command=_generate)
     for command in (compare, generate):
         _add_options(command)
+    calibrate = commands.add_parser(
+        "calibrate", help="learn cache plans for a model, which the presets then use"
+    )
+    calibrate.set_defaults(command=_calibrate)
+    _add_calibrate_options(calibrate)
     return parser
 
 
@@ -74,6 +79,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of the noise (default: 42)")
     parser.add_argument("--guidance-scale", type=float, help="default: the model's, 3.5")
     parser.add_argument("--max-sequence-length", type=int, help="tokens of text that are read")
+    parser.add_argument(
+        "--cache",
+        metavar="NAME",
+        help="high, balanced or fast, a file with a cache plan, or off; without it, the following",
+    )
     parser.add_argument("--cache-interval", type=int, default=native.cache_interval)
     parser.add_argument(
         "--disable-cache-before-step", type=int, default=native.disable_cache_before_step
@@ -91,6 +101,50 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output-dir", type=Path, default=Path(), help="default: this folder")
     parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _add_calibrate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model_dir", metavar="MODEL_DIR", help="an exported Flux folder")
+    parser.add_argument(
+        "--prompts", type=Path, required=True, metavar="FILE", help="a prompt a line; 12 will do"
+    )
+    parser.add_argument("--device", default="CPU", help="default: CPU")
+    parser.add_argument("--steps", type=int, default=28, help="default: 28")
+    parser.add_argument("--width", type=int, help="default: the model's")
+    parser.add_argument("--height", type=int, help="default: the model's")
+    parser.add_argument("--guidance-scale", type=float, help="default: the model's, 3.5")
+    parser.add_argument("--max-sequence-length", type=int, help="tokens of text that are read")
+    parser.add_argument(
+        "--runs", type=int, nargs="+", help="transformer runs of each plan (default: the presets')"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the first prompt (default: 0)")
+    parser.add_argument("--precision", choices=("f32", "f16", "bf16"), help="default: the device's")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from .calibration import calibrate
+    from .presets import PRESETS, write_plans
+
+    try:
+        lines = arguments.prompts.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MisuseError(f"cannot read the prompts in {arguments.prompts} ({error})") from error
+    prompts = [line.strip() for line in lines if line.strip()]
+    arguments.backend = "python"  # native does not show the transformer's outputs
+    pipeline = _pipeline(arguments)
+    settings = _settings(arguments)
+    steps = settings.pop("num_inference_steps")
+    plans = calibrate(
+        pipeline,
+        prompts,
+        steps,
+        transformer_runs=arguments.runs or [round(share * steps) for share in PRESETS.values()],
+        first_seed=arguments.seed,
+        say=print,
+        **settings,
+    )
+    print(f"wrote {write_plans(pipeline.folder, plans)}")
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -148,7 +202,9 @@ def _median_run(results: list[GenerationResult]) -> GenerationResult:
     return sorted(results, key=lambda result: result.report.total_s)[len(results) // 2]
 
 
-def _cache(arguments: argparse.Namespace) -> TaylorSeerCacheConfig:
+def _cache(arguments: argparse.Namespace) -> TaylorSeerCacheConfig | str | None:
+    if arguments.cache is not None:
+        return None if arguments.cache == "off" else str(arguments.cache)
     return TaylorSeerCacheConfig(
         cache_interval=arguments.cache_interval,
         disable_cache_before_step=arguments.disable_cache_before_step,
@@ -172,20 +228,14 @@ def _draw(
     pipeline: Text2ImagePipeline,
     arguments: argparse.Namespace,
     title: str,
-    cache: TaylorSeerCacheConfig | None,
+    cache: TaylorSeerCacheConfig | str | None,
     **overrides: Any,
 ) -> GenerationResult:
     from tqdm import tqdm
 
-    asked = {
-        "num_inference_steps": arguments.steps,
-        "width": arguments.width,
-        "height": arguments.height,
-        "rng_seed": arguments.seed,
-        "guidance_scale": arguments.guidance_scale,
-        "max_sequence_length": arguments.max_sequence_length,
-    }
-    settings = {name: value for name, value in asked.items() if value is not None}
+    settings = _settings(arguments)
+    if arguments.seed is not None:
+        settings["rng_seed"] = arguments.seed
     # counted in transformer runs, so that the time left is right when steps are forecast
     with tqdm(desc=title, unit="run", file=sys.stderr) as bar:
 
@@ -195,12 +245,24 @@ def _draw(
 
         result = pipeline.generate(
             arguments.prompt,
-            taylorseer_config=cache,
+            cache=cache,
             progress=progress,
             **(settings | overrides),
         )
         progress(result.report.computed_steps, result.report.computed_steps)
     return result
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of `generate` that were given."""
+    asked = {
+        "num_inference_steps": arguments.steps,
+        "width": arguments.width,
+        "height": arguments.height,
+        "guidance_scale": arguments.guidance_scale,
+        "max_sequence_length": arguments.max_sequence_length,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _output_paths(arguments: argparse.Namespace, *names: str) -> list[Path]:

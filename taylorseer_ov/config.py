@@ -29,6 +29,8 @@ class TaylorSeerCacheConfig:
             TaylorSeer Lite, higher orders use divided differences.
         abscissa: what derivatives are taken with respect to: the `"step"` index (native) or the
             noise level `"sigma"`, whose steps are uneven.
+        corrector: at a transformer run that ends a gap, mend the drift of the forecasts before it
+            by interpolating over the gap. Costs no transformer run; native does not have it.
 
     Raises:
         TypeError: if a number is not a whole number.
@@ -42,6 +44,7 @@ class TaylorSeerCacheConfig:
     disable_cache_after_step: int = -2
     max_order: int = 1
     abscissa: Abscissa = "step"
+    corrector: bool = False
 
     def __post_init__(self) -> None:
         for name, minimum in (
@@ -53,11 +56,13 @@ class TaylorSeerCacheConfig:
             object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum))
         if self.abscissa not in get_args(Abscissa):
             raise ValueError(f"abscissa must be 'step' or 'sigma', got {self.abscissa!r}")
+        if not isinstance(self.corrector, bool):
+            raise TypeError(f"corrector must be True or False, got {self.corrector!r}")
 
     @property
     def is_native(self) -> bool:
-        """Whether openvino_genai can do this: order 1 in the step index."""
-        return self.max_order == 1 and self.abscissa == "step"
+        """Whether openvino_genai can do this: order 1 in the step index, no corrector."""
+        return self.max_order == 1 and self.abscissa == "step" and not self.corrector
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dictionary."""
@@ -98,8 +103,8 @@ class TaylorSeerCacheConfig:
 
         if not self.is_native:
             raise ValueError(
-                f"openvino_genai knows max_order=1 and abscissa='step' only, got {self}; "
-                "use backend='python'"
+                "openvino_genai knows max_order=1, abscissa='step', corrector=False only, "
+                f"got {self}; use backend='python'"
             )
         native = import_openvino_genai().TaylorSeerCacheConfig()
         native.cache_interval = self.cache_interval

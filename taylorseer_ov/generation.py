@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,11 @@ from .checks import whole_number
 from .config import TaylorSeerCacheConfig
 from .latents import MAX_SEED, NoiseGenerator
 from .plan import CachePlan
+from .policy import CachePolicy
 
 StepCallback = Callable[[int, int, NDArray[np.float32]], bool | None]
 Progress = Callable[[int, int], None]
+Recorder = Callable[[int, NDArray[np.float32]], None]
 
 MAX_TEXT_LENGTH = 512
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
@@ -28,7 +30,7 @@ UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "
 class ImageGenerationConfig:
     """Settings of one generation, with the names and defaults of OpenVINO GenAI for Flux.
 
-    Caching is the one default that differs: `taylorseer_config=None`, off unless asked for.
+    Caching is the one default that differs: `cache=None`, off unless asked for.
 
     Attributes:
         prompt_2: text for the T5 encoder; the prompt itself if None.
@@ -39,8 +41,9 @@ class ImageGenerationConfig:
         max_sequence_length: tokens of text that the T5 encoder reads, at most 512.
         rng_seed: seed of the initial noise; equal seeds give equal pictures.
         generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
-        taylorseer_config: a `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, or
-            None for no caching.
+        cache: a preset ("high", "balanced", "fast"), the path of a saved plan, a
+            `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, an `ErrorControl` or
+            another policy, or None for no caching. `taylorseer_config` is another name for it.
     """
 
     prompt_2: str | None = None
@@ -52,7 +55,16 @@ class ImageGenerationConfig:
     max_sequence_length: int = 512
     rng_seed: int = 42
     generator: NoiseGenerator | None = None
-    taylorseer_config: TaylorSeerCacheConfig | CachePlan | None = None
+    cache: TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None = None
+
+    @property
+    def taylorseer_config(self) -> Any:
+        """Native's name for `cache`."""
+        return self.cache
+
+    @taylorseer_config.setter
+    def taylorseer_config(self, cache: Any) -> None:
+        self.cache = cache
 
     def updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
         """Return a validated copy with some settings replaced.
@@ -72,6 +84,10 @@ class ImageGenerationConfig:
             raise ValueError(
                 "adapters (LoRA) are not supported yet; fuse them into the model before export"
             )
+        if "taylorseer_config" in settings:
+            if "cache" in settings:
+                raise TypeError("cache and taylorseer_config are two names for one setting")
+            settings["cache"] = settings.pop("taylorseer_config")
         for name in settings:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
@@ -116,18 +132,19 @@ class ImageGenerationConfig:
             raise TypeError(
                 f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
             )
-        self.taylorseer_config = _as_cache(self.taylorseer_config)
+        self.cache = _as_cache(self.cache)
 
 
-def _as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | None:
-    if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan):
+def _as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None:
+    if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan | CachePolicy | str):
         return cache
     if isinstance(cache, dict):  # from a model's generation_config.json
         return TaylorSeerCacheConfig.from_dict(cache)
     if type(cache).__module__.startswith("openvino_genai"):
         return TaylorSeerCacheConfig.from_native(cache)
     raise TypeError(
-        f"taylorseer_config must be a TaylorSeerCacheConfig, a CachePlan or None, got {cache!r}"
+        "cache must be a preset, a TaylorSeerCacheConfig, a CachePlan, an ErrorControl or None, "
+        f"got {cache!r}"
     )
 
 
@@ -155,7 +172,9 @@ class Job:
     Attributes:
         prompt, prompt_2: for the CLIP and for the T5 encoder.
         sigmas: float32 (n + 1,).
-        plan: which steps run the transformer, and what the others use.
+        cache: what decides which steps run the transformer, and what the others use.
+        cache_name: what the report calls it.
+        recorder: called as (step, output) with every output of the transformer, a view.
         callback: called as (step, num_steps, packed latents) after every step; True stops.
         progress: called as (transformer runs done, runs in all), for display only.
     """
@@ -164,9 +183,17 @@ class Job:
     prompt_2: str
     settings: ImageGenerationConfig
     sigmas: NDArray[np.float32]
-    plan: CachePlan
-    callback: StepCallback | None
-    progress: Progress | None
+    cache: CachePlan | CachePolicy
+    cache_name: str
+    callback: StepCallback | None = None
+    progress: Progress | None = None
+    recorder: Recorder | None = None
+
+    @property
+    def most_runs(self) -> int:
+        """Transformer runs this takes at most; exactly so many, if a plan decides."""
+        plan = self.cache
+        return plan.transformer_runs if isinstance(plan, CachePlan) else len(self.sigmas) - 1
 
 
 @dataclass(frozen=True)
@@ -177,6 +204,8 @@ class Generated:
         pictures: uint8 (N, height, width, 3).
         text_encoding_s, vae_s: seconds.
         step_s: seconds of each step taken.
+        mask: for each step taken, whether it ran the transformer.
+        forecast_errors, rescued_steps: `errors` and `rescued` of `policy.StandIn`.
         interrupted: whether the callback stopped it before the last step.
     """
 
@@ -184,4 +213,7 @@ class Generated:
     text_encoding_s: float
     step_s: tuple[float, ...]
     vae_s: float
+    mask: tuple[bool, ...]
+    forecast_errors: dict[int, float] = field(default_factory=dict)
+    rescued_steps: tuple[int, ...] = ()
     interrupted: bool = False

@@ -84,9 +84,11 @@ def native_obstacle(
     reason = missing_native_support()
     if reason:
         return reason
-    cache = job.settings.taylorseer_config
+    cache = job.settings.cache
     if cache is not None and not (isinstance(cache, TaylorSeerCacheConfig) and cache.is_native):
-        return "openvino_genai caches with max_order=1 and abscissa='step' only"
+        return "openvino_genai caches with max_order=1, abscissa='step' and no corrector only"
+    if job.recorder is not None:
+        return "openvino_genai does not show the transformer's outputs"
     if job.callback is not None:
         return "openvino_genai drops callbacks and aborts when one raises"
     generator = job.settings.generator
@@ -159,15 +161,17 @@ class NativeBackend:
             # said in every case: native's own default is to cache
             "taylorseer_config": None,
         }
-        if isinstance(settings.taylorseer_config, TaylorSeerCacheConfig):
-            options["taylorseer_config"] = settings.taylorseer_config.to_native()
+        if isinstance(settings.cache, TaylorSeerCacheConfig):
+            options["taylorseer_config"] = settings.cache.to_native()
         if settings.generator is None:
             options["rng_seed"] = settings.rng_seed
         else:
             options["generator"] = settings.generator
+        plan = job.cache
+        assert isinstance(plan, CachePlan)  # a policy is an obstacle
         failures: list[Exception] = []
         if job.progress is not None:
-            options["callback"] = _guarded(job.progress, job.plan, failures)
+            options["callback"] = _guarded(job.progress, plan, failures)
         pictures = self._pipeline.generate(job.prompt, **options)
         if failures:
             raise failures[0]
@@ -178,6 +182,7 @@ class NativeBackend:
             text_encoding_s=sum(metrics.get_text_encoder_infer_duration().values()) / 1e3,
             step_s=tuple(float(step) / 1e6 for step in steps_us),
             vae_s=metrics.get_vae_decoder_infer_duration() / 1e3,
+            mask=plan.mask,
         )
 
 

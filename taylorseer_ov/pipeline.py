@@ -19,18 +19,22 @@ from .generation import (
     ImageGenerationConfig,
     Job,
     Progress,
+    Recorder,
     StaticShape,
     StepCallback,
 )
 from .model_folder import FluxFolder, ModelFolderError
 from .native import NativeBackend, missing_native_support, native_obstacle
-from .plan import plan_for
+from .plan import CachePlan, schedule_text
+from .policy import CachePolicy
+from .presets import resolve_cache
 from .report import (
     GenerationReport,
     GenerationResult,
     PerformanceMetrics,
     installed_version,
 )
+from .schedule import Schedule
 
 if TYPE_CHECKING:
     from .python_backend import PythonBackend
@@ -159,6 +163,7 @@ class Text2ImagePipeline:
         *,
         callback: StepCallback | None = None,
         progress: Progress | None = None,
+        recorder: Recorder | None = None,
         **settings: Any,
     ) -> GenerationResult:
         """Draw `num_images_per_prompt` pictures.
@@ -170,6 +175,8 @@ class Text2ImagePipeline:
                 the next step; the picture is decoded as far as it got.
             progress: called as `(runs_done, runs_in_all)` after transformer runs, for display: with
                 the native backend it comes from another thread, and calls may be left out.
+            recorder: called as `(step, output)` with every output of the transformer, an array that
+                the next step overwrites. Python backend only.
             settings: fields of `ImageGenerationConfig`, for this call only.
 
         Raises:
@@ -181,7 +188,7 @@ class Text2ImagePipeline:
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
         """
-        job = self._prepare(prompt, callback, progress, settings)
+        job = self._prepare(prompt, callback, progress, recorder, settings)
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
@@ -215,28 +222,44 @@ class Text2ImagePipeline:
             raise RuntimeError("nothing was generated yet")
         return PerformanceMetrics(self._report)
 
+    def sigmas(self, **settings: Any) -> NDArray[np.float32]:
+        """Return the noise levels of a generation with these settings, float32 (n + 1,)."""
+        return self._sigmas(self._config.updated(settings))
+
+    @property
+    def folder(self) -> FluxFolder:
+        """The checked model folder."""
+        return self._folder
+
     # --- how ---
+
+    def _sigmas(self, settings: ImageGenerationConfig) -> NDArray[np.float32]:
+        image_tokens = settings.height * settings.width // (2 * self._folder.vae_scale) ** 2
+        return self._folder.scheduler.sigmas(settings.num_inference_steps, image_tokens)
 
     def _prepare(
         self,
         prompt: str,
         callback: StepCallback | None,
         progress: Progress | None,
+        recorder: Recorder | None,
         settings: dict[str, Any],
     ) -> Job:
         if not isinstance(prompt, str):
             raise TypeError(f"prompt must be a text, got {prompt!r}")
-        for name, function in (("callback", callback), ("progress", progress)):
+        hooks = {"callback": callback, "progress": progress, "recorder": recorder}
+        for name, function in hooks.items():
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be callable, got {function!r}")
         chosen = self._config.updated(settings)
         self._check_static(chosen)
         prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
         self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
-        image_tokens = chosen.height * chosen.width // (2 * self._folder.vae_scale) ** 2
-        sigmas = self._folder.scheduler.sigmas(chosen.num_inference_steps, image_tokens)
-        plan = plan_for(chosen.taylorseer_config, sigmas)
-        return Job(prompt, prompt_2, chosen, sigmas, plan, callback, progress)
+        sigmas = self._sigmas(chosen)
+        cache, cache_name = resolve_cache(chosen.cache, sigmas, self._folder)
+        return Job(
+            prompt, prompt_2, chosen, sigmas, cache, cache_name, callback, progress, recorder
+        )
 
     def _check_static(self, settings: ImageGenerationConfig) -> None:
         asked = StaticShape(
@@ -328,7 +351,10 @@ class Text2ImagePipeline:
         return GenerationReport(
             backend=backend,
             backend_reason=reason,
-            schedule=str(job.plan),
+            cache=job.cache_name,
+            schedule=_schedule(job.cache, drawn.mask),
+            forecast_errors=drawn.forecast_errors,
+            rescued_steps=drawn.rescued_steps,
             step_s=drawn.step_s,
             text_encoding_s=drawn.text_encoding_s,
             vae_s=drawn.vae_s,
@@ -346,3 +372,9 @@ class Text2ImagePipeline:
             openvino_version=installed_version("openvino"),
             openvino_genai_version=installed_version("openvino-genai"),
         )
+
+
+def _schedule(cache: CachePlan | CachePolicy, taken: Schedule) -> str:
+    """What was done, and behind it what an interrupted plan had still intended."""
+    intended = cache.mask[len(taken) :] if isinstance(cache, CachePlan) else ()
+    return schedule_text(taken + intended)

@@ -4,14 +4,25 @@ The velocity used in step i is a weighted sum of the transformer outputs compute
 
     velocity[i] = sum over computed j <= i of  weights[i, j] * output[j]
 
-so a plan is a mask and a lower-triangular matrix. The row of a computed step is a unit row, the
-row of a predicted step holds the Newton (equivalently Lagrange) interpolation weights of the last
-`max_order + 1` computed outputs,
+so a plan is a mask and a lower-triangular matrix.
+
+**Predictor.** The row of a predicted step holds the Newton (equivalently Lagrange) interpolation
+weights of the last `max_order + 1` computed outputs,
 
     weights[i, j] = product over the other nodes m of  (x[i] - x[m]) / (x[j] - x[m])
 
 with the abscissa x being the step index or sigma. At order 1 in the step index, with the last two
 computed steps p < u, that is 1 + k/g and -k/g for k = i - u, g = u - p: TaylorSeer Lite.
+
+**Corrector.** The row of a computed step is a unit row. With the corrector, one that ends a gap
+also mends what the gap has left: over predicted steps l the state moved by the sum of
+(sigma[l+1] - sigma[l]) * predicted[l], and now that output[i] is known the same steps can be
+interpolated instead,
+
+    weights[i] = unit[i] + sum over l of  dsigma[l] / dsigma[i] * (interpolated[l] - predicted[l])
+
+It is exact, in any sampler whose step is Euler's, for velocities that are polynomials of degree
+`max_order` in the abscissa.
 """
 
 from __future__ import annotations
@@ -23,8 +34,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .config import TaylorSeerCacheConfig
+from .config import Abscissa, TaylorSeerCacheConfig
 from .schedule import Schedule, step_schedule
+
+PLAN_FORMAT = "taylorseer_ov.CachePlan/2"
 
 
 class CachePlan:
@@ -34,17 +47,23 @@ class CachePlan:
         mask: per step, True where the transformer runs; shape (n,).
         weights: float64 (n, n), read-only. Row i combines the outputs of computed steps j <= i;
             columns of predicted steps are zero.
+        sigmas: the noise levels it was made for, float64 (n + 1,), or None if it fits any.
 
     Raises:
         ValueError: if a row uses an output that does not exist when it is needed, the shapes do not
             fit, or a weight is not finite.
     """
 
-    def __init__(self, mask: Sequence[bool], weights: ArrayLike) -> None:
+    def __init__(
+        self, mask: Sequence[bool], weights: ArrayLike, sigmas: ArrayLike | None = None
+    ) -> None:
         self.mask: Schedule = tuple(bool(computed) for computed in mask)
+        self.sigmas: NDArray[np.float64] | None = None
         self.weights: NDArray[np.float64] = np.array(weights, dtype=np.float64)
         self.weights.flags.writeable = False
         steps = len(self.mask)
+        if sigmas is not None:
+            self.sigmas = noise_levels(sigmas, steps)
         if steps == 0 or self.weights.shape != (steps, steps):
             raise ValueError(
                 f"a plan for {steps} steps needs weights of shape ({steps}, {steps}) and at least "
@@ -75,22 +94,60 @@ class CachePlan:
         Warns:
             InactiveCacheWarning: if the configuration caches nothing in so many steps.
         """
-        levels = np.asarray(sigmas, dtype=np.float64)
-        if levels.ndim != 1 or levels.size < 2:
-            raise ValueError(f"sigmas must have shape (n + 1,) with n >= 1, got {levels.shape}")
-        steps = levels.size - 1
-        mask = step_schedule(config, steps)
-        abscissa = np.arange(steps) if config.abscissa == "step" else levels[:-1]
+        return cls.from_mask(
+            step_schedule(config, noise_levels(sigmas).size - 1),
+            sigmas,
+            max_order=config.max_order,
+            abscissa=config.abscissa,
+            corrector=config.corrector,
+        )
+
+    @classmethod
+    def from_mask(
+        cls,
+        mask: str | Sequence[bool],
+        sigmas: ArrayLike,
+        *,
+        max_order: int = 1,
+        abscissa: Abscissa = "step",
+        corrector: bool = False,
+        damping: float = 1.0,
+    ) -> CachePlan:
+        """Build a plan from a schedule of one's own, such as `"CCC..C..CC"`.
+
+        Args:
+            mask: `C` or True for each step that runs the transformer; the first must.
+            sigmas: noise levels, shape (n + 1,).
+            max_order, abscissa, corrector: as in `TaylorSeerCacheConfig`.
+            damping: how much of a forecast's change from the last output is believed, 0 to 1.
+
+        Raises:
+            ValueError: if the schedule does not fit the sigmas or begins with a forecast.
+        """
+        schedule = parse_schedule(mask) if isinstance(mask, str) else tuple(map(bool, mask))
+        steps = len(schedule)
+        levels = noise_levels(sigmas, steps)
+        # the configuration checks the other values
+        TaylorSeerCacheConfig(max_order=max_order, abscissa=abscissa, corrector=corrector)
+        if not 0 <= damping <= 1:
+            raise ValueError(f"damping must be from 0 to 1, got {damping}")
+        if not schedule[0]:
+            raise ValueError("the first step has nothing to be forecast from: begin with 'C'")
+        x = np.arange(steps, dtype=np.float64) if abscissa == "step" else levels[:-1]
         weights = np.zeros((steps, steps))
         computed: list[int] = []
-        for i, runs in enumerate(mask):
+        for i, runs in enumerate(schedule):
             if runs:
-                computed.append(i)
                 weights[i, i] = 1.0
+                if corrector and computed and computed[-1] < i - 1:
+                    nodes = [*computed[-max(max_order, 1) :], i]
+                    weights[i] += _repair(weights, nodes, x, np.diff(levels))
+                computed.append(i)
             else:
-                nodes = computed[-(config.max_order + 1) :]
-                weights[i, nodes] = interpolation_weights(abscissa[nodes], abscissa[i])
-        return cls(mask, weights)
+                nodes = computed[-(max_order + 1) :]
+                weights[i, nodes] = damping * interpolation_weights(x[nodes], x[i])
+                weights[i, nodes[-1]] += 1 - damping
+        return cls(schedule, weights, levels)
 
     @property
     def num_inference_steps(self) -> int:
@@ -120,7 +177,14 @@ class CachePlan:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CachePlan):
             return NotImplemented
-        return self.mask == other.mask and np.array_equal(self.weights, other.weights)
+        same_sigmas = (
+            self.sigmas is other.sigmas
+            if self.sigmas is None or other.sigmas is None
+            else np.array_equal(self.sigmas, other.sigmas)
+        )
+        return (
+            self.mask == other.mask and same_sigmas and np.array_equal(self.weights, other.weights)
+        )
 
     def __hash__(self) -> int:
         return hash((self.mask, self.weights.tobytes()))
@@ -128,40 +192,55 @@ class CachePlan:
     def to_json(self) -> str:
         """Return the plan as JSON: the mask as text and, per step, its weights by column."""
         rows = [{str(j): row[j] for j in np.flatnonzero(row)} for row in self.weights]
-        return json.dumps({"format": "taylorseer_ov.CachePlan/1", "mask": str(self), "rows": rows})
+        sigmas = None if self.sigmas is None else self.sigmas.tolist()
+        return json.dumps(
+            {"format": PLAN_FORMAT, "mask": str(self), "sigmas": sigmas, "rows": rows}
+        )
 
     @classmethod
     def from_json(cls, text: str) -> CachePlan:
         """Build from what `to_json` wrote; floats come back exactly."""
         values: Any = json.loads(text)
-        if not isinstance(values, dict) or values.get("format") != "taylorseer_ov.CachePlan/1":
-            raise ValueError(
-                f"not a cache plan, whose 'format' is 'taylorseer_ov.CachePlan/1': {text[:80]!r}"
-            )
+        if not isinstance(values, dict) or values.get("format") != PLAN_FORMAT:
+            raise ValueError(f"not a cache plan, whose 'format' is {PLAN_FORMAT!r}: {text[:80]!r}")
         mask = parse_schedule(values["mask"])
         weights = np.zeros((len(mask), len(mask)))
         for i, row in enumerate(values["rows"]):
             for j, weight in row.items():
                 weights[i, int(j)] = weight
-        return cls(mask, weights)
+        return cls(mask, weights, values["sigmas"])
 
 
-def plan_for(cache: TaylorSeerCacheConfig | CachePlan | None, sigmas: ArrayLike) -> CachePlan:
-    """Return the plan for what a caller asked to be cached, in a generation with these sigmas.
+def noise_levels(sigmas: ArrayLike, steps: int | None = None) -> NDArray[np.float64]:
+    """Return sigmas as float64 (n + 1,), falling.
 
     Raises:
-        ValueError: if a given plan is for another number of steps.
+        ValueError: if they are not falling, or not those of `steps` steps.
     """
-    steps = np.size(sigmas) - 1
-    if cache is None:
-        return CachePlan.uncached(steps)
-    if isinstance(cache, TaylorSeerCacheConfig):
-        return CachePlan.taylor(cache, sigmas)
-    if cache.num_inference_steps != steps:
-        raise ValueError(
-            f"this cache plan is for {cache.num_inference_steps} steps, not for {steps}"
-        )
-    return cache
+    levels = np.array(sigmas, dtype=np.float64)
+    if levels.ndim != 1 or levels.size < 2 or (steps is not None and levels.size != steps + 1):
+        expected = "(n + 1,) with n >= 1" if steps is None else f"({steps + 1},)"
+        raise ValueError(f"sigmas must have shape {expected}, got {levels.shape}")
+    if not (np.diff(levels) < 0).all():
+        raise ValueError("sigmas must fall from step to step")
+    levels.flags.writeable = False
+    return levels
+
+
+def _repair(
+    weights: NDArray[np.float64],
+    nodes: list[int],
+    x: NDArray[np.float64],
+    dsigma: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Weights that replace the forecasts between the last two nodes by interpolations."""
+    last, i = nodes[-2:]
+    repair = np.zeros(len(x))
+    for step in range(last + 1, i):
+        interpolated = np.zeros(len(x))
+        interpolated[nodes] = interpolation_weights(x[nodes], x[step])
+        repair += dsigma[step] / dsigma[i] * (interpolated - weights[step])
+    return repair
 
 
 def interpolation_weights(nodes: ArrayLike, x: float) -> NDArray[np.float64]:

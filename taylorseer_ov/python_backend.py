@@ -10,13 +10,13 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from .cache import CachedVelocity
+from .cache import start_cache
 from .components import FluxTransformer, TextEncoder, Tokenizer, VaeDecoder
 from .generation import Devices, Generated, Job, StaticShape
 from .latents import StandardNormalGenerator, image_position_ids, pack_latents, unpack_latents
 from .model_folder import FluxFolder
 from .native import native_noise_generator
-from .sampling import euler
+from .sampling import Velocity, euler
 
 Array = NDArray[np.float32]
 
@@ -73,14 +73,14 @@ class PythonBackend:
             guidance_scale=settings.guidance_scale,
         )
         noise = pack_latents(draw_noise(job, (batch, self._folder.latent_channels, height, width)))
-        velocity = CachedVelocity(self._transformer, job.plan)
+        velocity = start_cache(job.cache, _recorded(self._transformer, job), job.sigmas)
         step_s: list[float] = []
         stopped = False
         begin_s = time.perf_counter()
         for step, latents in enumerate(euler(velocity, noise, job.sigmas)):
             step_s.append(time.perf_counter() - begin_s)
-            if job.progress is not None and job.plan.mask[step]:
-                job.progress(sum(job.plan.mask[: step + 1]), job.plan.transformer_runs)
+            if job.progress is not None and velocity.mask[step]:
+                job.progress(sum(velocity.mask), job.most_runs)
             if job.callback is not None:
                 stopped = bool(job.callback(step, settings.num_inference_steps, latents.copy()))
                 if stopped:
@@ -94,12 +94,30 @@ class PythonBackend:
             text_encoding_s=text_encoding_s,
             step_s=tuple(step_s),
             vae_s=time.perf_counter() - start_s,
+            mask=tuple(velocity.mask),
+            forecast_errors=velocity.errors,
+            rescued_steps=tuple(velocity.rescued),
             interrupted=stopped and len(step_s) < settings.num_inference_steps,
         )
 
     def decode(self, latents: Array, height: int, width: int) -> NDArray[np.uint8]:
         """Turn packed latents (N, tokens, 4C) into pictures (N, height, width, 3)."""
         return self._vae(unpack_latents(latents, *self._latent_size(height, width)))
+
+
+def _recorded(velocity: Velocity, job: Job) -> Velocity:
+    """Show every output to the job's recorder, if it has one."""
+    recorder = job.recorder
+    if recorder is None:
+        return velocity
+    step_of = {float(sigma): step for step, sigma in enumerate(job.sigmas)}
+
+    def recorded(latents: Array, sigma: np.float32) -> Array:
+        output = velocity(latents, sigma)
+        recorder(step_of[float(sigma)], output)
+        return output
+
+    return recorded
 
 
 def draw_noise(job: Job, shape: tuple[int, ...]) -> Array:
@@ -111,7 +129,7 @@ def draw_noise(job: Job, shape: tuple[int, ...]) -> Array:
     if type(generator).__module__.startswith("openvino_genai"):
         shape = ov.Shape(shape)
     noise = generator.randn_tensor(shape)
-    noise = np.array(getattr(noise, "data", noise) if isinstance(noise, ov.Tensor) else noise)
+    noise = np.array(noise.data if isinstance(noise, ov.Tensor) else noise)
     if noise.shape != tuple(shape):
         raise ValueError(f"the generator drew noise of shape {noise.shape}, not {tuple(shape)}")
     return noise.astype(np.float32, copy=False)

@@ -29,16 +29,21 @@ class GenerationReport:
 
     Attributes:
         backend, backend_reason: what drew the picture, and why that was chosen.
+        cache: what decided which steps ran the transformer.
         schedule: `C` for a step that runs the transformer, `.` for a forecast one.
         step_s: duration of each step taken; fewer than the schedule has if interrupted.
         load_s: loading and compiling the models, whenever that happened.
         total_s: the whole call, the text encoding and the VAE included, `load_s` not.
+        forecast_errors: by step, the root mean square error of the forecast for a step that ran
+            the transformer; only an `ErrorControl` measures it.
+        rescued_steps: steps that ran the transformer because their forecast was not finite.
         interrupted: whether the callback ended it before the last step.
         devices: of the text encoders, the transformer and the VAE.
     """
 
     backend: str
     backend_reason: str
+    cache: str
     schedule: str
     step_s: tuple[float, ...]
     text_encoding_s: float
@@ -46,6 +51,8 @@ class GenerationReport:
     total_s: float
     load_s: float
     interrupted: bool
+    forecast_errors: dict[int, float]
+    rescued_steps: tuple[int, ...]
     seed: int | None
     width: int
     height: int
@@ -102,6 +109,7 @@ class GenerationReport:
         ended = ", interrupted" if self.interrupted else ""
         lines = [
             f"{self.backend} backend: {self.backend_reason}",
+            f"cache: {self.cache}",
             f"{self.schedule}  {self.computed_steps} of {len(self.step_s)} steps ran the "
             f"transformer{ended}",
             f"{self.width}x{self.height}, {self.num_images_per_prompt} at once, "

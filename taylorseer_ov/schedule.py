@@ -45,6 +45,19 @@ def inactive_reason(config: TaylorSeerCacheConfig, num_inference_steps: int) -> 
     return _decide(config, num_inference_steps)[1]
 
 
+def native_schedules(num_inference_steps: int, transformer_runs: int) -> set[Schedule]:
+    """All schedules of the native rule that run the transformer so often and forecast something."""
+    found = set()
+    for interval in range(2, num_inference_steps):
+        for before in range(2, transformer_runs + 1):
+            for after in (-1, -2, -3):
+                config = TaylorSeerCacheConfig(interval, before, after)
+                schedule, obstacle = _decide(config, num_inference_steps)
+                if obstacle is None and sum(schedule) == transformer_runs:
+                    found.add(schedule)
+    return found
+
+
 def _decide(config: TaylorSeerCacheConfig, steps: int) -> tuple[Schedule, str | None]:
     if steps < 1:
         raise ValueError(f"num_inference_steps must be at least 1, got {steps}")

@@ -47,6 +47,27 @@ def test_the_api_sample(tmp_path):
     assert "14 of 28 steps ran the transformer" in done.stdout
 
 
+def test_cache_by_name_and_off(tmp_path, capsys):
+    for name, runs in (("fast", "8 of 28"), ("off", "28 of 28")):
+        folder = tmp_path / name
+        arguments = ["generate", "demo", PROMPT, "--cache", name, "--output-dir", str(folder)]
+        assert main(arguments) == 0
+        assert f"{runs} steps ran the transformer" in capsys.readouterr().out
+
+
+def test_calibrate_writes_plans_beside_the_model(model_copy, tmp_path, capsys):
+    (model_copy / "cache_plans.json").unlink(missing_ok=True)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a large red star on blue\n\na small white circle on black\n" + PROMPT)
+    options = ["--prompts", str(prompts), "--steps", "10", "--runs", "5"]
+    assert main(["calibrate", str(model_copy), *options]) == 0
+    written = json.loads((model_copy / "cache_plans.json").read_text())
+    assert [plan["plan"]["mask"].count("C") for plan in written["plans"]] == [5]
+    assert "dB held out" in capsys.readouterr().out
+    assert main(["calibrate", str(model_copy), "--prompts", str(tmp_path / "none")]) == 2
+    assert "cannot read the prompts" in capsys.readouterr().err
+
+
 def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
     picture = tmp_path / "taylorseer.png"
     picture.write_text("mine")

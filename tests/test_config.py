@@ -11,7 +11,7 @@ from taylorseer_ov import TaylorSeerCacheConfig
 
 def test_defaults_are_documented_native_defaults():
     config = TaylorSeerCacheConfig()
-    assert dataclasses.astuple(config) == (3, 6, -2, 1, "step")
+    assert dataclasses.astuple(config) == (3, 6, -2, 1, "step", False)
     assert config.is_native
 
 
@@ -32,6 +32,7 @@ def test_frozen_and_compared_by_value():
         ({"disable_cache_before_step": -1}, ValueError, "at least 0, got -1"),
         ({"disable_cache_after_step": "x"}, TypeError, "whole number, got 'x'"),
         ({"max_order": -1}, ValueError, "max_order must be .* at least 0, got -1"),
+        ({"corrector": 1}, TypeError, "corrector must be True or False, got 1"),
         ({"abscissa": "time"}, ValueError, "abscissa must be 'step' or 'sigma', got 'time'"),
     ],
 )
@@ -46,7 +47,7 @@ def test_numpy_integers_become_plain_ones():
 
 
 def test_dict_and_json_round_trip():
-    config = TaylorSeerCacheConfig(5, 2, -1, max_order=2, abscissa="sigma")
+    config = TaylorSeerCacheConfig(5, 2, -1, max_order=2, abscissa="sigma", corrector=True)
     assert TaylorSeerCacheConfig.from_dict(config.to_dict()) == config
     assert TaylorSeerCacheConfig.from_json(config.to_json()) == config
     assert json.loads(config.to_json())["cache_interval"] == 5
@@ -77,7 +78,7 @@ def test_defaults_equal_those_of_the_installed_openvino_genai():
     assert TaylorSeerCacheConfig.from_native(native) == TaylorSeerCacheConfig()
 
 
-@pytest.mark.parametrize("values", [{"max_order": 2}, {"abscissa": "sigma"}])
+@pytest.mark.parametrize("values", [{"max_order": 2}, {"abscissa": "sigma"}, {"corrector": True}])
 def test_what_native_cannot_express_is_refused(values):
     config = TaylorSeerCacheConfig(**values)
     assert not config.is_native

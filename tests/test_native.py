@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from conftest import F32, PROMPT
 
-from taylorseer_ov import CachePlan, TaylorSeerCacheConfig, Text2ImagePipeline, demo_model_path
+from taylorseer_ov import (
+    CachePlan,
+    ErrorControl,
+    TaylorSeerCacheConfig,
+    Text2ImagePipeline,
+    demo_model_path,
+)
 
 pytestmark = pytest.mark.native
 
@@ -155,8 +161,11 @@ class Noise:
 
 OBSTACLES = [
     ({"callback": lambda *_: None}, "drops callbacks and aborts when one raises"),
-    ({"taylorseer_config": TaylorSeerCacheConfig(max_order=2)}, "max_order=1 and abscissa='step'"),
-    ({"taylorseer_config": CachePlan.uncached(2)}, "caches with max_order=1"),
+    ({"cache": TaylorSeerCacheConfig(max_order=2)}, "max_order=1, abscissa='step'"),
+    ({"cache": TaylorSeerCacheConfig(corrector=True)}, "and no corrector only"),
+    ({"cache": CachePlan.uncached(2)}, "caches with max_order=1"),
+    ({"cache": ErrorControl()}, "caches with max_order=1"),
+    ({"recorder": lambda *_: None}, "does not show the transformer's outputs"),
     ({"generator": Noise()}, "takes noise from its own generators only"),
     ({"max_sequence_length": 5}, "loses the end token of prompts over 5 tokens"),
 ]

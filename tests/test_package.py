@@ -9,6 +9,7 @@ import taylorseer_ov
 def test_public_names():
     assert sorted(taylorseer_ov.__all__) == [
         "CachePlan",
+        "ErrorControl",
         "GenerationReport",
         "GenerationResult",
         "ImageGenerationConfig",
@@ -17,6 +18,7 @@ def test_public_names():
         "PromptWarning",
         "TaylorSeerCacheConfig",
         "Text2ImagePipeline",
+        "calibrate",
         "demo_model_path",
         "psnr",
         "ssim",

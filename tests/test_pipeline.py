@@ -8,6 +8,7 @@ from conftest import F32, PROMPT
 
 from taylorseer_ov import (
     CachePlan,
+    ErrorControl,
     ImageGenerationConfig,
     InactiveCacheWarning,
     PromptWarning,
@@ -160,6 +161,63 @@ def test_progress_counts_transformer_runs(pipeline):
     assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
+# --- presets, plans, error control ---
+
+
+@pytest.mark.parametrize(("name", "runs"), [("high", 14), ("balanced", 10), ("fast", 8)])
+def test_presets_are_shares_of_the_steps(pipeline, name, runs):
+    report = pipeline.generate(PROMPT, cache=name).report
+    assert report.computed_steps == runs
+    assert report.cache.startswith(f"{name}: ")
+    assert f"cache: {name}: " in str(report)
+
+
+def test_presets_with_few_steps_say_that_caching_cannot_help(pipeline):
+    with pytest.warns(InactiveCacheWarning, match="distilled to so few steps leaves nothing"):
+        report = pipeline.generate(PROMPT, cache="fast", **SHORT).report
+    assert report.schedule == "CCCC"
+
+
+def test_a_plan_is_loaded_from_its_file(pipeline, tmp_path):
+    sigmas = pipeline.sigmas(num_inference_steps=9)
+    plan = CachePlan.from_mask("CC..C..CC", sigmas, corrector=True)
+    path = tmp_path / "plan.json"
+    path.write_text(plan.to_json())
+    settings = {"num_inference_steps": 9}
+    loaded = pipeline.generate(PROMPT, cache=str(path), **settings)
+    assert loaded.report.cache == str(path)
+    assert np.array_equal(loaded.data, pipeline.generate(PROMPT, cache=plan, **settings).data)
+    with pytest.raises(ValueError, match=r"made for other sigmas .* build one for these"):
+        pipeline.generate(PROMPT, cache=plan, height=512, width=512, **settings)
+
+
+def test_error_control_spends_more_for_less_error(pipeline):
+    """On a seeded set of prompts a smaller tolerance never takes fewer runs."""
+    for seed, prompt in enumerate(
+        [PROMPT, "a red star and a white circle on black", "a small green square on yellow"]
+    ):
+        runs = []
+        for tolerance in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2):
+            report = pipeline.generate(
+                prompt, cache=ErrorControl(tolerance), rng_seed=seed, num_inference_steps=20
+            ).report
+            runs.append(report.computed_steps)
+        assert runs == sorted(runs, reverse=True)
+        assert runs[-1] < runs[0]
+        assert len(report.forecast_errors) == runs[-1] - 2
+
+
+def test_recorder_sees_the_outputs_of_the_runs(pipeline):
+    seen = {}
+    pipeline.generate(
+        PROMPT,
+        recorder=lambda step, output: seen.update({step: output.shape}),
+        num_inference_steps=9,
+        cache=QUICK_CACHE,
+    )
+    assert seen == dict.fromkeys((0, 1, 4, 7, 8), (1, 64, 64))
+
+
 # --- shapes and devices ---
 
 
@@ -256,7 +314,14 @@ def test_metrics_have_native_names(pipeline):
         ({"adapters": object()}, ValueError, "adapters .LoRA. are not supported"),
         ({"prompt_2": 5}, TypeError, "prompt_2 must be a text, got 5"),
         ({"generator": 7}, TypeError, r"generator must have a randn_tensor\(shape\) method"),
-        ({"taylorseer_config": 3}, TypeError, "must be a TaylorSeerCacheConfig, a CachePlan"),
+        ({"taylorseer_config": 3}, TypeError, "cache must be a preset, a TaylorSeerCacheConfig"),
+        (
+            {"cache": "quick"},
+            ValueError,
+            "cache='quick' is no preset .high, balanced, fast.",
+        ),
+        ({"cache": None, "taylorseer_config": None}, TypeError, "two names for one setting"),
+        ({"recorder": 3}, TypeError, "recorder must be callable, got 3"),
         ({"callback": 3}, TypeError, "callback must be callable, got 3"),
         ({"progress": 3}, TypeError, "progress must be callable, got 3"),
     ],

@@ -1,0 +1,296 @@
+"""Learn a cache plan for a model from recorded trajectories.
+
+A full run of n steps moves the latents by D[i] after step i, a sum of its outputs v[l]:
+
+    D[i] = sum over l <= i of  dsigma[l] * v[l]
+
+A cached run can only move them within the span of the outputs it has computed. Its best try is the
+least-squares fit of D[i] on the outputs B computed up to step i, over all recorded prompts,
+
+    a[i] = argmin |D[i] - B a|^2 + ridge * |a - prior[i]|^2
+
+and the weights of step i are what is to be added to the fit so far, (a[i] - a[i-1]) / dsigma[i].
+That is a predictor and a corrector in one. The prior goes on from a[i-1] with the weights of a
+repaired order-1 plan. All of this needs inner products only: Gram matrices of outputs.
+
+The outputs of a cached run differ from those of a full run, since its latents do. So the fit is
+repeated with the outputs that the cached run itself computes, a few times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .plan import CachePlan, noise_levels, schedule_text
+from .presets import CalibratedPlan, spread_runs
+from .report import installed_version
+from .schedule import Schedule, native_schedules
+
+if TYPE_CHECKING:
+    from .pipeline import Text2ImagePipeline
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Inner products, summed over prompts, that a fit needs.
+
+    Attributes:
+        basis: of a cached run's outputs among themselves, (n, n); zero where nothing was computed.
+        cross: of a cached run's outputs with a full run's, (n, n).
+        full: of a full run's outputs among themselves, (n, n).
+    """
+
+    basis: Matrix
+    cross: Matrix
+    full: Matrix
+
+    @classmethod
+    def of_full_runs(cls, gram: Matrix) -> Inner:
+        """What a cached run would be if its outputs were those of the full run."""
+        return cls(gram, gram, gram)
+
+
+def gram(outputs: NDArray[np.float32], others: NDArray[np.float32] | None = None) -> Matrix:
+    """Inner products of outputs (n, size), in float64."""
+    left = outputs.astype(np.float64)
+    right = left if others is None else others.astype(np.float64)
+    product: Matrix = left @ right.T
+    return product
+
+
+def fit(
+    mask: Sequence[bool], sigmas: NDArray[np.floating], inner: Inner, *, ridge: float = 1e-6
+) -> tuple[CachePlan, NDArray[np.float64]]:
+    """Fit the weights of a schedule.
+
+    Returns:
+        The plan, and what remains of the latents' displacement after each step: squared norms (n,).
+    """
+    levels = noise_levels(sigmas, len(mask))
+    dsigma = np.diff(levels)
+    prior = CachePlan.from_mask(mask, levels, abscissa="sigma", corrector=True).weights
+    steps = len(mask)
+    weights = np.zeros((steps, steps))
+    before = np.zeros(steps)
+    left_over = np.zeros(steps)
+    computed = np.flatnonzero(mask)
+    for i in range(steps):
+        known = computed[computed <= i]
+        target = np.where(np.arange(steps) <= i, dsigma, 0.0)
+        expected = before + dsigma[i] * prior[i]
+        gram_known = inner.basis[np.ix_(known, known)]
+        wanted = inner.cross[known] @ target - gram_known @ expected[known]
+        scale = ridge * np.trace(gram_known) / len(known)
+        now = expected.copy()
+        now[known] += np.linalg.solve(gram_known + scale * np.eye(len(known)), wanted)
+        weights[i] = (now - before) / dsigma[i]
+        coefficients = now[known]
+        left_over[i] = (
+            target @ inner.full @ target
+            - 2 * coefficients @ inner.cross[known] @ target
+            + coefficients @ gram_known @ coefficients
+        )
+        before = now
+    return CachePlan(mask, weights, levels), np.maximum(left_over, 0)
+
+
+def search_mask(
+    gram_full: Matrix,
+    sigmas: NDArray[np.floating],
+    start: Sequence[bool],
+    *,
+    longest_gap: int = 8,
+    ridge: float = 1e-6,
+) -> Schedule:
+    """Find a schedule with as many transformer runs as `start`, moving one run at a time.
+
+    The objective is the displacement's error after a fit on full runs: at the end, and in the
+    latents that each transformer run is given. It never ends worse than `start`.
+    """
+    inner = Inner.of_full_runs(gram_full)
+
+    def error(mask: Schedule) -> float:
+        left_over = fit(mask, sigmas, inner, ridge=ridge)[1]
+        given_to_a_run = np.append(mask[1:], True)
+        return float(left_over @ given_to_a_run)
+
+    best: Schedule = tuple(bool(computed) for computed in start)
+    lowest = error(best)
+    while True:
+        for candidate in _exchanges(best, longest_gap):
+            tried = error(candidate)
+            if tried < lowest * (1 - 1e-6):
+                best, lowest = candidate, tried
+                break
+        else:
+            return best
+
+
+def _exchanges(mask: Schedule, longest_gap: int) -> Iterator[Schedule]:
+    """All schedules with one run moved elsewhere, near moves first; the first step always runs."""
+    steps = len(mask)
+    runs = [i for i, computed in enumerate(mask) if computed and i > 0]
+    moves = [(abs(i - j), i, j) for i in runs for j in range(1, steps) if not mask[j]]
+    for _, taken, given in sorted(moves):
+        moved = tuple(i == given or (computed and i != taken) for i, computed in enumerate(mask))
+        gaps = np.diff([i for i, computed in enumerate(moved) if computed] + [steps])
+        if gaps.max() <= longest_gap:
+            yield moved
+
+
+# --- recording and choosing ----------------------------------------------------------------------
+
+SKETCH = 65_536  # coordinates of an output that are kept: inner products need no more
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A recorded generation: outputs (n, size) where the transformer ran, zero elsewhere."""
+
+    outputs: NDArray[np.float32]
+    latents: NDArray[np.float32]
+
+
+def record(
+    pipeline: Text2ImagePipeline, prompt: str, cache: CachePlan | None, **settings: Any
+) -> Trajectory:
+    """Draw a picture and keep what the transformer returned, of large outputs a fixed sample."""
+    outputs: dict[int, NDArray[np.float32]] = {}
+    final: list[NDArray[np.float32]] = []
+    chosen: list[NDArray[np.int64]] = []
+
+    def sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        flat = values.reshape(-1)
+        if flat.size <= SKETCH:
+            return flat.copy()
+        if not chosen:
+            chosen.append(np.random.default_rng(0).choice(flat.size, SKETCH, replace=False))
+        return flat[chosen[0]]
+
+    def callback(step: int, num_steps: int, latents: NDArray[np.float32]) -> None:
+        final[:] = [latents]
+
+    pipeline.generate(
+        prompt,
+        cache=cache,
+        recorder=lambda step, output: outputs.update({step: sample(output)}),
+        callback=callback,
+        **settings,
+    )
+    first = next(iter(outputs.values()))
+    steps = settings["num_inference_steps"]
+    stacked = np.zeros((steps, first.size), np.float32)
+    for step, output in outputs.items():
+        stacked[step] = output
+    return Trajectory(stacked, final[0])
+
+
+def likeness(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """Signal-to-error ratio in dB."""
+    signal = float(np.sum(np.square(expected, dtype=np.float64)))
+    error = float(np.sum(np.square(expected - found, dtype=np.float64)))
+    return math.inf if error == 0 else 10 * math.log10(signal / error)
+
+
+def calibrate(
+    pipeline: Text2ImagePipeline,
+    prompts: Sequence[str],
+    num_inference_steps: int,
+    *,
+    transformer_runs: Sequence[int] = (14, 10, 8),
+    held_out: int | None = None,
+    rounds: int = 3,
+    first_seed: int = 0,
+    say: Callable[[str], object] = lambda line: None,
+    **settings: Any,
+) -> list[CalibratedPlan]:
+    """Learn plans for a model; about (1 + 2 rounds) generations for each prompt and number of runs.
+
+    Args:
+        prompts: at least three; the last ones are held out and decide between candidates.
+        held_out: how many of them, a third by default.
+        transformer_runs: a plan is made for each of these.
+        rounds: how often a fit is repeated on the cached runs themselves.
+        settings: of `Text2ImagePipeline.generate`, such as the size.
+
+    Raises:
+        ValueError: if there are too few prompts, or no step could be skipped.
+    """
+    held_out = max(1, len(prompts) // 3) if held_out is None else held_out
+    if not 1 <= held_out < len(prompts):
+        raise ValueError(f"{len(prompts)} prompts, {held_out} of them held out, leave none to fit")
+    for runs in transformer_runs:
+        if not 3 <= runs < num_inference_steps:
+            raise ValueError(
+                f"transformer_runs must be from 3 to {num_inference_steps - 1}, got {runs}"
+            )
+    settings = settings | {"num_inference_steps": num_inference_steps}
+    sigmas = pipeline.sigmas(**settings)
+    asked = pipeline.get_generation_config().updated(settings)
+    seeds = [first_seed + i for i in range(len(prompts))]
+
+    def run(i: int, plan: CachePlan | None) -> Trajectory:
+        return record(pipeline, prompts[i], plan, rng_seed=seeds[i], **settings)
+
+    def mean_db(plan: CachePlan, chosen: Sequence[int]) -> float:
+        return math.fsum(likeness(full[i].latents, run(i, plan).latents) for i in chosen) / len(
+            chosen
+        )
+
+    say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
+    full = [run(i, None) for i in range(len(prompts))]
+    fitted, judged = range(len(prompts) - held_out), range(len(prompts) - held_out, len(prompts))
+    gram_full = sum((gram(full[i].outputs) for i in fitted), np.zeros(()))
+
+    def refine(mask: Schedule) -> CalibratedPlan:
+        inner = Inner.of_full_runs(gram_full)
+        best: tuple[float, CachePlan] | None = None
+        for _ in range(rounds + 1):
+            plan = fit(mask, sigmas, inner)[0]
+            basis, cross, db = np.zeros(()), np.zeros(()), 0.0
+            for i in fitted:
+                cached = run(i, plan)
+                basis = basis + gram(cached.outputs)
+                cross = cross + gram(cached.outputs, full[i].outputs)
+                db += likeness(full[i].latents, cached.latents) / len(fitted)
+            if best is None or db > best[0]:
+                best = db, plan
+            inner = Inner(basis, cross, gram_full)
+        assert best is not None
+        taylor = CachePlan.from_mask(mask, sigmas, abscissa="sigma", corrector=True)
+        return CalibratedPlan(
+            plan=best[1],
+            calibration_db=best[0],
+            held_out_db=mean_db(best[1], judged),
+            taylor_db=mean_db(taylor, judged),
+            height=asked.height,
+            width=asked.width,
+            guidance_scale=float(asked.guidance_scale),
+            package_version=installed_version("taylorseer-ov") or "unknown",
+        )
+
+    chosen = []
+    for runs in transformer_runs:
+        starts = {spread_runs(num_inference_steps, runs)}
+        starts.update(native_schedules(num_inference_steps, runs))
+        inner = Inner.of_full_runs(gram_full)
+        start = min(starts, key=lambda mask: float(fit(mask, sigmas, inner)[1][-1]))
+        found = search_mask(gram_full, sigmas, start)
+        # the search sees full runs only: what it finds is compared with its start for real
+        candidates = [refine(mask) for mask in dict.fromkeys([start, found])]
+        for candidate in candidates:
+            say(
+                f"{schedule_text(candidate.plan.mask)}  {runs} runs: "
+                f"{candidate.calibration_db:.1f} dB fitted, {candidate.held_out_db:.1f} dB held "
+                f"out (not calibrated: {candidate.taylor_db:.1f} dB)"
+            )
+        chosen.append(max(candidates, key=lambda candidate: candidate.held_out_db))
+    return chosen

@@ -1,0 +1,198 @@
+"""From what a caller asked to be cached to what decides: presets, files, configurations.
+
+A preset is a share of the steps that run the transformer. Where the model has a calibrated plan for
+these steps and sigmas, that is taken, otherwise a corrected Taylor plan over a schedule that is
+denser at both ends, as the schedules that calibration finds are.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import TaylorSeerCacheConfig
+from .model_folder import FluxFolder, read_json
+from .plan import CachePlan
+from .policy import CachePolicy
+from .schedule import InactiveCacheWarning, Schedule
+
+# 14, 10 and 8 of 28 steps.
+PRESETS = {"high": 0.50, "balanced": 0.36, "fast": 0.29}
+FEWEST_STEPS = 8
+PLANS_FILE, PLANS_FORMAT = "cache_plans.json", "taylorseer_ov.calibrated/1"
+
+
+class Decision(NamedTuple):
+    """What decides in a generation, and what the report calls it."""
+
+    cache: CachePlan | CachePolicy
+    name: str
+
+
+def resolve_cache(
+    cache: TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None,
+    sigmas: NDArray[np.floating],
+    folder: FluxFolder,
+) -> Decision:
+    """Return what decides in a generation with these sigmas.
+
+    Raises:
+        ValueError: for an unknown preset, or a plan made for other weights, steps or sigmas.
+    """
+    steps = len(sigmas) - 1
+    if cache is None:
+        return Decision(CachePlan.uncached(steps), "none")
+    if isinstance(cache, TaylorSeerCacheConfig):
+        return Decision(CachePlan.taylor(cache, sigmas), str(cache))
+    if isinstance(cache, str) and cache in PRESETS:
+        return _preset(cache, sigmas, folder)
+    name = str(cache) if isinstance(cache, str) else repr(cache)
+    if isinstance(cache, str):
+        cache = _load_plan(cache)
+    if isinstance(cache, CachePlan):
+        _require_fit(cache, sigmas)
+    return Decision(cache, name)
+
+
+def _require_fit(plan: CachePlan, sigmas: NDArray[np.floating]) -> None:
+    steps = len(sigmas) - 1
+    if plan.num_inference_steps != steps:
+        raise ValueError(
+            f"this cache plan is for {plan.num_inference_steps} steps, not for {steps}; "
+            "build one for these steps"
+        )
+    if not _fits(plan, sigmas):
+        raise ValueError(
+            "this cache plan was made for other sigmas (another size or scheduler): "
+            f"{_brief(plan.sigmas)} instead of {_brief(sigmas)}; build one for these"
+        )
+
+
+def _fits(plan: CachePlan, sigmas: NDArray[np.floating]) -> bool:
+    return plan.sigmas is None or (
+        plan.sigmas.size == len(sigmas) and np.allclose(plan.sigmas, sigmas, rtol=1e-3, atol=1e-5)
+    )
+
+
+def _brief(sigmas: NDArray[np.floating] | None) -> str:
+    return "any" if sigmas is None else f"[{sigmas[0]:.3f}, {sigmas[1]:.3f} ... {sigmas[-2]:.3f}]"
+
+
+def _preset(name: str, sigmas: NDArray[np.floating], folder: FluxFolder) -> Decision:
+    steps = len(sigmas) - 1
+    if steps < FEWEST_STEPS:
+        warnings.warn(
+            f"caching is inactive, all {steps} steps run the transformer: a model distilled to so "
+            "few steps leaves nothing to forecast",
+            InactiveCacheWarning,
+            stacklevel=6,
+        )
+        return Decision(CachePlan.uncached(steps), f"{name}: inactive")
+    runs = round(PRESETS[name] * steps)
+    for learned in read_plans(folder):
+        if learned.plan.transformer_runs == runs and _fits(learned.plan, sigmas):
+            return Decision(learned.plan, f"{name}: calibrated for this model")
+    schedule = spread_runs(steps, runs)
+    plan = CachePlan.from_mask(schedule, sigmas, abscissa="sigma", corrector=True)
+    return Decision(plan, f"{name}: corrected Taylor, not calibrated for these steps and size")
+
+
+def spread_runs(steps: int, runs: int) -> Schedule:
+    """A schedule with so many runs, denser at both ends: gaps go as 1 - 0.4 cos(2 pi t)."""
+    t = np.linspace(0, 1, runs)
+    places = (steps - 1) * (t - 0.4 * np.sin(2 * np.pi * t) / (2 * np.pi))
+    chosen = set(np.rint(places).astype(int).tolist())
+    # where rounding has put two into one place, the rest goes to the end
+    spare = (i for i in reversed(range(steps)) if i not in chosen)
+    while len(chosen) < runs:
+        chosen.add(next(spare))
+    return tuple(i in chosen for i in range(steps))
+
+
+def _load_plan(path: str) -> CachePlan:
+    if not Path(path).is_file():
+        raise ValueError(
+            f"cache={path!r} is no preset ({', '.join(PRESETS)}) and no file with a cache plan"
+        )
+    return CachePlan.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+# --- calibrated plans beside a model -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CalibratedPlan:
+    """A learned plan, what it was learned for, and how well it did.
+
+    Attributes:
+        calibration_db: mean signal-to-error ratio of the final latents on the prompts it was fitted
+            to, against the uncached run.
+        held_out_db: the same on prompts it was only chosen by.
+        taylor_db: of the corrected order-1 plan with the same schedule, on the held-out prompts.
+    """
+
+    plan: CachePlan
+    calibration_db: float
+    held_out_db: float
+    taylor_db: float
+    height: int
+    width: int
+    guidance_scale: float
+    package_version: str
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """Plans with the same key replace each other."""
+        plan = self.plan
+        return plan.num_inference_steps, plan.transformer_runs, self.height, self.width
+
+
+def read_plans(folder: FluxFolder) -> list[CalibratedPlan]:
+    """Read the plans that lie beside a model.
+
+    Raises:
+        ValueError: if the file is not whole, or was made for other weights.
+    """
+    path = folder.path / PLANS_FILE
+    if not path.is_file():
+        return []
+    values = read_json(path)
+    advice = "remove it, or run `taylorseer-ov calibrate` again"
+    if values.get("format") != PLANS_FORMAT:
+        raise ValueError(f"{path} has no calibrated plans of a known format; {advice}")
+    if values.get("transformer") != folder.fingerprint():
+        raise ValueError(f"{path} was made for other weights than those beside it; {advice}")
+    try:
+        return [_from_dict(entry) for entry in values["plans"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); {advice}") from error
+
+
+def write_plans(folder: FluxFolder, plans: list[CalibratedPlan]) -> Path:
+    """Write plans beside a model, keeping those that are there for other steps, runs and sizes."""
+    path = folder.path / PLANS_FILE
+    kept = {learned.key: learned for learned in [*read_plans(folder), *plans]}
+    values = {
+        "format": PLANS_FORMAT,
+        "transformer": folder.fingerprint(),
+        "plans": [_to_dict(kept[key]) for key in sorted(kept)],
+    }
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def _to_dict(learned: CalibratedPlan) -> dict[str, Any]:
+    fields = {name: value for name, value in vars(learned).items() if name != "plan"}
+    return fields | {"plan": json.loads(learned.plan.to_json())}
+
+
+def _from_dict(entry: dict[str, Any]) -> CalibratedPlan:
+    return CalibratedPlan(**(entry | {"plan": CachePlan.from_json(json.dumps(entry["plan"]))}))
