@@ -10,9 +10,10 @@ and with it the error that forecasting the next steps l would add to the latents
 
     error(gap) = |v[p, a, i]| * sum of |dsigma[l] (sigma[l] - sigma[i]) (sigma[l] - sigma[a])|
 
-The next run is the last one for which `safety * error <= tolerance`: a step-size controller, for
-the error of the displacement rather than of the velocity. At the end of a gap the corrector
-(`plan.py`) mends the drift, so that what is bounded is more than what remains.
+The next run is the last one for which `error <= safety * tolerance`: a step-size controller, for
+the error of the displacement rather than of the velocity. A gap is at most `max_interval` and at
+most about twice the one before it; three runs begin and two end every generation. At the end of a
+gap the corrector (`plan.py`) mends the drift, so that what is bounded is more than what remains.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class ErrorControl:
 
 
 WARM_UP, TAIL = 3, 2
-SAFETY, MOST_GROWTH = 1.0, 2
+SAFETY, MOST_GROWTH = 0.9, 2
 
 
 class ControlledVelocity:
@@ -92,11 +93,11 @@ class ControlledVelocity:
         used = output
         if len(self._runs) >= 2:
             difference = output - self._line(step)
-            error = math.sqrt(np.vdot(difference, difference) / difference.size)
-            self.errors[step] = error
+            self.errors[step] = math.sqrt(np.vdot(difference, difference) / difference.size)
             # linear over the gap, both when forecast and when interpolated: what the repair adds
             # is the difference just measured, scaled
-            used = output + np.float32(self._repair(step)) * difference
+            mended = output + np.float32(self._repair(step)) * difference
+            used = mended if finite(mended) else output
         self._runs = [*self._runs[-2:], (step, output)]
         self._next_run = self._choose_next(step)
         return used
@@ -129,6 +130,6 @@ class ControlledVelocity:
         last = min(step + self._control.max_interval, step + MOST_GROWTH * (step - a) + 1, tail)
         for k in range(step + 1, last):
             added += abs((s[k + 1] - s[k]) * (s[k] - s[step]) * (s[k] - s[a])) * curvature
-            if SAFETY * added > self._control.tolerance:
+            if added > SAFETY * self._control.tolerance:
                 return k
         return last
