@@ -191,6 +191,28 @@ def measure_model(folder: Path, device: str, steps: int, repeats: int) -> dict[s
     return {"width": reports[0].width, "height": reports[0].height, "backends": backends}
 
 
+def uncached_step_ms(model: dict[str, Any]) -> float:
+    """Return a computed step of the backend that this package's caching runs in."""
+    step_ms: float = model["backends"]["python"]["uncached"]["computed_step_ms"]
+    return step_ms
+
+
+def extrapolate(model: dict[str, Any], blocks: int) -> float:
+    """Estimate a computed step of FLUX.1-dev from some blocks of either kind, and say how.
+
+    By weights, as where reading them bounds the step; where arithmetic does, it is 16 % more, for
+    a block of either kind does as much of it.
+    """
+    factor = DOUBLE_BLOCKS * DOUBLE_WEIGHTS + SINGLE_BLOCKS * SINGLE_WEIGHTS
+    factor /= blocks * (DOUBLE_WEIGHTS + SINGLE_WEIGHTS)
+    step_ms = factor * uncached_step_ms(model)
+    print(
+        f"extrapolated to {DOUBLE_BLOCKS} + {SINGLE_BLOCKS} blocks by weights, times {factor:.3g}: "
+        f"{step_ms:.4g} ms for a computed step of this size, a lower bound for 1024x1024"
+    )
+    return step_ms
+
+
 class PreparedOutputs:
     """Stand in for the transformer, with outputs nearly linear in sigma, in one buffer as it has.
 
@@ -260,13 +282,13 @@ def print_table(head: str, rows: Sequence[Sequence[str | float | None]]) -> None
     ]
     first, *others = (max(map(len, column)) for column in zip(*texts, strict=True))
     for name, *cells in texts:
-        print(
-            f"{name:{first}}", *(f"{c:>{w}}" for c, w in zip(cells, others, strict=True)), sep="  "
-        )
+        right = map("{:>{}}".format, cells, others)
+        print(f"{name:{first}}", *right, sep="  ")
 
 
 def print_model(title: str, model: dict[str, Any]) -> None:
-    print(f"\n{title}, {model['width']}x{model['height']}, times in ms")
+    python = model["backends"]["python"]
+    print(f"\n{title}, {model['width']}x{model['height']}, cached {python['cached']['schedule']}")
     rows = []
     for backend, figures in model["backends"].items():
         if "missing" in figures:
@@ -278,20 +300,19 @@ def print_model(title: str, model: dict[str, Any]) -> None:
             gains = [figures[name][key] for key in (*TIMES, "speed_up", "ideal_speed_up")]
             rows.append([f"{backend} {name}", *once, *gains])
             once = [""] * len(once)
-    print_table(
-        "backend|load, s|first, s|peak MiB|computed|predicted|text|VAE|total|speed-up|ideal", rows
-    )
+    head = "ms|load, s|first, s|peak, MiB|computed|predicted|text|VAE|total|speed-up|ideal"
+    print_table(head, rows)
 
 
 def print_costs(costs: dict[str, dict[str, Any]]) -> None:
-    print("\ncaching alone, times in ms per step")
+    print("\ncaching alone, floats and kind")
     keys = ("forecast_ms", "at_a_run_ms", "mean_ms", "percent_of_computed_step")
     rows = [
         [f"{size} {kind}", *(figures.get(key) for key in keys)]
         for size, cost in costs.items()
         for kind, figures in cost.items()
     ]
-    print_table("floats, kind|forecast|at a run|mean|% of a computed step", rows)
+    print_table("ms per step|forecast|at a run|mean|% of a computed step", rows)
 
 
 # --- command line ------------------------------------------------------------------------------
@@ -324,7 +345,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure what is asked for and print the tables."""
     device, steps, repeats = arguments.device, arguments.steps, arguments.repeats
-    how = f"on {device}, {steps} steps, medians of {repeats} pictures"
+    how = f"on {device}, {steps} steps, medians of {repeats}"
     results: dict[str, Any] = {"device": device, "steps": steps, "repeats": repeats}
     step_ms: dict[int, float] = {}  # a computed step on the Python backend, by number of tokens
     if not arguments.cost_only:
@@ -333,29 +354,16 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         check_device(device)
         with tempfile.TemporaryDirectory() as work:
             blocks = arguments.width_of_flux
-            if blocks:  # first, since it is what can fail
+            if blocks:  # first, for it may fail
                 with process() as own:
                     wide = own.submit(write_wide_model, source, blocks, Path(work)).result()
-            model = results["model"] = measure_model(source, device, steps, repeats)
+            results["model"] = model = measure_model(source, device, steps, repeats)
             print_model(f"{source.name} {how}", model)
-            python = model["backends"]["python"]["uncached"]
-            step_ms[model["width"] * model["height"] // 256] = python["computed_step_ms"]
+            step_ms[model["width"] * model["height"] // 256] = uncached_step_ms(model)
             if blocks:
-                model = results["width_of_flux"] = measure_model(wide, device, steps, repeats)
+                results["width_of_flux"] = model = measure_model(wide, device, steps, repeats)
                 print_model(f"{blocks} + {blocks} blocks of FLUX.1-dev's width {how}", model)
-                python = model["backends"]["python"]["uncached"]
-                # By weights, as where reading them bounds the step. Where arithmetic does, it is
-                # 16 % more, for a block of either kind does as much of it.
-                factor = DOUBLE_BLOCKS * DOUBLE_WEIGHTS + SINGLE_BLOCKS * SINGLE_WEIGHTS
-                factor /= blocks * (DOUBLE_WEIGHTS + SINGLE_WEIGHTS)
-                step_ms[LARGE] = model["flux_computed_step_ms"] = (
-                    python["computed_step_ms"] * factor
-                )
-                print(
-                    f"extrapolated by weights to {DOUBLE_BLOCKS} + {SINGLE_BLOCKS} blocks, times "
-                    f"{factor:.3g}: {step_ms[LARGE]:.4g} ms for a computed step of this size, a "
-                    "lower bound for one of 1024x1024"
-                )
+                step_ms[LARGE] = model["flux_computed_step_ms"] = extrapolate(model, blocks)
     costs = results["caching"] = {}
     for tokens in sorted({*(step_ms or [SMALL]), LARGE}):
         cost = costs[f"{tokens}x{CHANNELS}"] = measure_cost(tokens, steps, repeats)

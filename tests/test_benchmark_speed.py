@@ -10,7 +10,7 @@ import benchmark_speed as script
 from taylorseer_ov import demo_model_path
 
 KINDS = {"native rows", "corrector", "calibrated", "error control"}
-# one warm-up, the rule (3, 6, -2), and so few steps that the rule skips none of them
+# of the rule (3, 6, -2): in six steps it skips none
 SCHEDULES = {10: "CCCCCC..CC", 6: "CCCCCC"}
 
 
@@ -52,8 +52,9 @@ def test_both_backends_are_measured_by_the_same_schedule(printed):
         assert cached["speed_up"] == uncached["total_ms"] / cached["total_ms"]
         for part in (uncached, cached):
             assert 0 < part["computed_step_ms"] < part["total_ms"]
-            assert 0 < part["vae_ms"] < part["total_ms"]
-            assert 0 < part["text_encoding_ms"] < part["total_ms"]
+            # openvino_genai rounds these two to whole milliseconds
+            assert 0 <= part["vae_ms"] < part["total_ms"]
+            assert 0 <= part["text_encoding_ms"] < part["total_ms"]
 
 
 def test_cost_of_caching_is_a_share_of_the_measured_step(printed):

@@ -110,7 +110,7 @@ def test_the_scheduler_key_that_misleads_native_is_taken_out(model_copy, pipelin
     unmended = openvino_genai.Text2ImagePipeline(model_copy, "CPU", **F32).generate(
         PROMPT, height=128, width=128, max_sequence_length=32, num_inference_steps=5
     )
-    assert np.abs(unmended.data.astype(int) - expected).mean() > 1
+    assert np.abs(unmended.data.astype(int) - expected).max() > 10
 
 
 def test_the_text_length_may_change_from_call_to_call(pipeline, native):
