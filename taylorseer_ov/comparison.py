@@ -77,11 +77,15 @@ def _draw_timeline(
         blocks.append((seconds, COMPUTED if letter == "C" else PREDICTED))
     blocks.append((rest_s, REST))
     start_s = 0.0
+    forecasts = []
     for seconds, color in blocks:
         left = MARGIN + start_s * pixels_per_s
-        # at least a pixel: a forecast step is too short to be seen at its true width
-        right = max(left + 1, MARGIN + (start_s + seconds) * pixels_per_s)
-        canvas.rectangle([left, top, right, top + BAR], fill=color, outline=PAPER)
-        if color == PREDICTED:
-            canvas.line([left, top, left, top + BAR], fill=PREDICTED, width=2)
         start_s += seconds
+        right = MARGIN + start_s * pixels_per_s
+        if color == PREDICTED:
+            forecasts.append((left, right))
+        else:
+            canvas.rectangle([left, top, right, top + BAR], fill=color, outline=PAPER)
+    for left, right in forecasts:
+        # at least three pixels, over its neighbours: its true width would not be seen
+        canvas.rectangle([left - 1, top, max(left + 1, right), top + BAR], fill=PREDICTED)
