@@ -109,7 +109,7 @@ class Method:
 def native_config(steps: int, runs: int) -> TaylorSeerCacheConfig:
     """Return the order-1 configuration of openvino_genai that is compared at so many runs.
 
-    At 28 steps those of the project's records; else one whose warm-up takes about 0.4 of the runs,
+    At 28 steps that of `NATIVE_AT_28`; else one whose warm-up takes about 0.4 of the runs,
     with the shortest longest gap.
 
     Raises:
