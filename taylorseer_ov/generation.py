@@ -164,6 +164,16 @@ class StaticShape(NamedTuple):
     width: int
     text_length: int
 
+    @classmethod
+    def of(cls, settings: ImageGenerationConfig) -> StaticShape:
+        """The shape that a generation with these settings has."""
+        return cls(
+            settings.num_images_per_prompt,
+            settings.height,
+            settings.width,
+            settings.max_sequence_length,
+        )
+
 
 @dataclass(frozen=True)
 class Job:

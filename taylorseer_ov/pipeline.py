@@ -124,12 +124,7 @@ class Text2ImagePipeline:
                 "guidance_scale": guidance_scale,
             }
         )
-        self._static = StaticShape(
-            self._config.num_images_per_prompt,
-            self._config.height,
-            self._config.width,
-            self._config.max_sequence_length,
-        )
+        self._static = StaticShape.of(self._config)
         self._unload()
 
     def compile(self, *devices: str, **properties: Any) -> None:
@@ -262,12 +257,7 @@ class Text2ImagePipeline:
         )
 
     def _check_static(self, settings: ImageGenerationConfig) -> None:
-        asked = StaticShape(
-            settings.num_images_per_prompt,
-            settings.height,
-            settings.width,
-            settings.max_sequence_length,
-        )
+        asked = StaticShape.of(settings)
         if self._static is not None and asked != self._static:
             differing = [
                 f"{name} {getattr(asked, name)} instead of {getattr(self._static, name)}"

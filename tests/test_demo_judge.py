@@ -112,7 +112,6 @@ def test_score_needs_as_many_verdicts_as_scenes() -> None:
 # openvino.convert_model calls torch.jit.trace, which torch has deprecated
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_training_writes_a_loadable_judge(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch")
     from train_demo_judge import main
 
     main([str(tmp_path / "judge"), "--smoke"])
