@@ -175,9 +175,16 @@ def read_plans(folder: FluxFolder) -> list[CalibratedPlan]:
 
 
 def write_plans(folder: FluxFolder, plans: list[CalibratedPlan]) -> Path:
-    """Write plans beside a model, keeping those that are there for other steps, runs and sizes."""
+    """Write plans beside a model, keeping those that are there for other steps, runs and sizes.
+
+    A file that `read_plans` refuses is replaced: to calibrate again is what it advises.
+    """
     path = folder.path / PLANS_FILE
-    kept = {learned.key: learned for learned in [*read_plans(folder), *plans]}
+    try:
+        present = read_plans(folder)
+    except ValueError:
+        present = []
+    kept = {learned.key: learned for learned in [*present, *plans]}
     values = {
         "format": PLANS_FORMAT,
         "transformer": folder.fingerprint(),

@@ -148,6 +148,8 @@ def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(mod
     path.write_text(json.dumps(values))
     with pytest.raises(ValueError, match="made for other weights than those beside it; remove it"):
         pipeline.generate(PROMPTS[0], cache="high", **SETTINGS)
+    write_plans(pipeline.folder, [learned])  # what the error advises mends it
+    assert read_plans(pipeline.folder) == [learned]
     path.write_text('{"format": "x"}')
     with pytest.raises(ValueError, match="no calibrated plans of a known format"):
         pipeline.generate(PROMPTS[0], cache="high", **SETTINGS)
