@@ -82,7 +82,7 @@ def _unknown_id(path: Path) -> int | None:
     return None if unknown is None else int(unknown)
 
 
-class _Part:
+class Part:
     """A model that is read, reshaped if wanted, and then compiled."""
 
     _request: ov.InferRequest
@@ -105,7 +105,7 @@ class _Part:
         self._request.set_tensor(name, ov.Tensor(np.ascontiguousarray(value)))
 
 
-class TextEncoder(_Part):
+class TextEncoder(Part):
     """CLIP (output 1, pooled: (1, D)) or T5 (output 0, per token: (1, L, D))."""
 
     def __init__(
@@ -125,7 +125,7 @@ class TextEncoder(_Part):
         return np.array(self._request.get_output_tensor(self._output).data)
 
 
-class FluxTransformer(_Part):
+class FluxTransformer(Part):
     """The denoiser. What does not change during a generation is set once by `start`."""
 
     def __init__(
@@ -175,7 +175,7 @@ class FluxTransformer(_Part):
         return velocity
 
 
-class VaeDecoder(_Part):
+class VaeDecoder(Part):
     """Latents (N, C, h, w) to pictures (N, H, W, 3), uint8, all inside the graph."""
 
     def __init__(

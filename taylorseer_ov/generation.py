@@ -7,6 +7,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,6 +157,32 @@ class Devices(NamedTuple):
     vae: str
 
 
+@dataclass(frozen=True)
+class MemoryOptions:
+    """How a pipeline saves memory.
+
+    Attributes:
+        low_memory: hold one model at a time: encode, let go, denoise, let go, decode.
+        vae_tiling: decode large pictures in overlapping tiles.
+        embedding_cache: folder in which encoded prompts are kept between processes.
+    """
+
+    low_memory: bool = False
+    vae_tiling: bool = False
+    embedding_cache: Path | None = None
+
+    @property
+    def native_obstacle(self) -> str | None:
+        """Why openvino_genai cannot work like this, None if it can."""
+        if self.low_memory:
+            return "openvino_genai holds all models in memory at once"
+        if self.vae_tiling:
+            return "openvino_genai decodes pictures whole"
+        if self.embedding_cache is not None:
+            return "openvino_genai encodes every prompt anew"
+        return None
+
+
 class StaticShape(NamedTuple):
     """The one size a reshaped pipeline draws."""
 
@@ -217,6 +244,7 @@ class Generated:
         mask: for each step taken, whether it ran the transformer.
         forecast_errors, rescued_steps: `errors` and `rescued` of `policy.StandIn`.
         interrupted: whether the callback stopped it before the last step.
+        load_s: seconds spent on loading models in between, in none of the other times.
     """
 
     pictures: NDArray[np.uint8]
@@ -227,3 +255,4 @@ class Generated:
     forecast_errors: dict[int, float] = field(default_factory=dict)
     rescued_steps: tuple[int, ...] = ()
     interrupted: bool = False
+    load_s: float = 0.0

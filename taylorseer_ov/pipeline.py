@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import gc
 import threading
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,6 @@ from .generation import (
     StepCallback,
 )
 from .model_folder import FluxFolder, ModelFolderError
-from .native import NativeBackend, missing_native_support, native_obstacle
 from .plan import CachePlan, schedule_text
 from .policy import CachePolicy
 from .presets import resolve_cache
@@ -37,9 +35,7 @@ from .report import (
 from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from .python_backend import PythonBackend
-
-Backend = Literal["auto", "native", "python"]
+    from .backends import Backend
 
 
 class PromptWarning(UserWarning):
@@ -57,6 +53,11 @@ class Text2ImagePipeline:
         device: an OpenVINO device for all parts; `compile` takes one for each.
         backend: `"native"` runs openvino_genai, `"python"` the OpenVINO runtime and numpy. `"auto"`
             takes native where it does exactly what is asked, else Python; the report says why.
+        low_memory: hold one model at a time: encode, let go, denoise, let go, decode. The peak is
+            that of the largest part. Python backend only, as are the next two.
+        vae_tiling: decode large pictures in overlapping tiles.
+        embedding_cache: folder in which encoded prompts are kept, so that repeated ones need no
+            text encoder.
         properties: OpenVINO properties, such as `CACHE_DIR` or `INFERENCE_PRECISION_HINT`.
 
     Raises:
@@ -71,32 +72,28 @@ class Text2ImagePipeline:
         device: str = "CPU",
         *,
         backend: Backend = "auto",
+        low_memory: bool = False,
+        vae_tiling: bool = False,
+        embedding_cache: str | Path | None = None,
         **properties: Any,
     ) -> None:
-        if backend not in get_args(Backend):
-            raise ValueError(f"backend must be 'auto', 'native' or 'python', got {backend!r}")
+        from .backends import Backends, memory_options
+
         self._folder = FluxFolder.read(models_path)
-        self._requested_backend = backend
-        if backend == "native":
-            self._refuse_native_if(missing_native_support())
         try:
             self._config = ImageGenerationConfig().updated(self._folder.defaults)
         except (TypeError, ValueError) as error:
             path = self._folder.path / "generation_config.json"
             raise ModelFolderError(f"{path}: {error}") from error
-        self._static: StaticShape | None = None
-        self._backend: PythonBackend | NativeBackend | None = None
-        self._load_s = 0.0
+        self._backends = Backends(
+            self._folder,
+            backend,
+            Devices(device, device, device),
+            properties,
+            memory_options(low_memory, vae_tiling, embedding_cache),
+        )
         self._report: GenerationReport | None = None
         self._lock = threading.Lock()
-        self._set_devices(Devices(device, device, device), properties)
-
-        from .components import Tokenizer
-
-        self._tokenizers = (
-            Tokenizer(self._folder.path / "tokenizer"),
-            Tokenizer(self._folder.path / "tokenizer_2"),
-        )
 
     # --- settings ---
 
@@ -124,8 +121,7 @@ class Text2ImagePipeline:
                 "guidance_scale": guidance_scale,
             }
         )
-        self._static = StaticShape.of(self._config)
-        self._unload()
+        self._backends.reshape(StaticShape.of(self._config))
 
     def compile(self, *devices: str, **properties: Any) -> None:
         """Load and compile now, on one device or on three (text encoders, transformer, VAE).
@@ -138,17 +134,8 @@ class Text2ImagePipeline:
                 f"vae_device; got {len(devices)}"
             )
         chosen = Devices(*(devices * 3 if len(devices) == 1 else devices))
-        self._set_devices(chosen, properties or self._properties)
-        self._unload()
-        native = self._requested_backend != "python" and not missing_native_support()
-        self._load("native" if native else "python", self._config.max_sequence_length)
-
-    def _set_devices(self, devices: Devices, properties: dict[str, Any]) -> None:
-        from .components import check_device
-
-        for device in devices:
-            check_device(device)
-        self._devices, self._properties = devices, properties
+        self._backends.set_devices(chosen, properties or self._backends.properties)
+        self._backends.load_first(self._config.max_sequence_length)
 
     # --- generation ---
 
@@ -187,11 +174,11 @@ class Text2ImagePipeline:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
-            chosen, reason = self._choose_backend(job)
-            backend = self._load(chosen, job.settings.max_sequence_length)
+            chosen, reason = self._backends.choose(job)
+            backend = self._backends.load(chosen, job.settings.max_sequence_length)
             start_s = time.perf_counter()
             drawn = backend.generate(job)
-            total_s = time.perf_counter() - start_s
+            total_s = time.perf_counter() - start_s - drawn.load_s
         finally:
             self._lock.release()
         self._report = self._describe(job, drawn, chosen, reason, total_s)
@@ -207,8 +194,7 @@ class Text2ImagePipeline:
         last = self._report
         height = height or (last.height if last else self._config.height)
         width = width or (last.width if last else self._config.width)
-        backend = self._load("python", self._config.max_sequence_length)
-        assert not isinstance(backend, NativeBackend)
+        backend = self._backends.load_python()
         return backend.decode(np.asarray(getattr(latents, "data", latents)), height, width)
 
     def get_performance_metrics(self) -> PerformanceMetrics:
@@ -257,12 +243,12 @@ class Text2ImagePipeline:
         )
 
     def _check_static(self, settings: ImageGenerationConfig) -> None:
-        asked = StaticShape.of(settings)
-        if self._static is not None and asked != self._static:
+        asked, static = StaticShape.of(settings), self._backends.static
+        if static is not None and asked != static:
             differing = [
-                f"{name} {getattr(asked, name)} instead of {getattr(self._static, name)}"
+                f"{name} {getattr(asked, name)} instead of {getattr(static, name)}"
                 for name in StaticShape._fields
-                if getattr(asked, name) != getattr(self._static, name)
+                if getattr(asked, name) != getattr(static, name)
             ]
             raise ValueError(
                 f"this pipeline was reshaped to one size; asked for {', '.join(differing)}. "
@@ -270,7 +256,7 @@ class Text2ImagePipeline:
             )
 
     def _warn_about_prompts(self, prompts: tuple[str, str], max_sequence_length: int) -> None:
-        _, t5_tokenizer = self._tokenizers
+        _, t5_tokenizer = self._backends.tokenizers
         length = len(t5_tokenizer.encode(prompts[1]))
         if length > max_sequence_length:
             warnings.warn(
@@ -287,53 +273,6 @@ class Text2ImagePipeline:
                 stacklevel=4,
             )
 
-    def _choose_backend(self, job: Job) -> tuple[str, str]:
-        if self._requested_backend == "python":
-            return "python", "as requested"
-        obstacle = native_obstacle(job, self._folder, self._tokenizers)
-        if self._requested_backend == "native":
-            self._refuse_native_if(obstacle)
-            return "native", "as requested"
-        if obstacle:
-            return "python", obstacle
-        return "native", "openvino_genai does exactly what was asked"
-
-    @staticmethod
-    def _refuse_native_if(obstacle: str | None) -> None:
-        if obstacle:
-            raise RuntimeError(
-                f"backend='native' cannot do this: {obstacle}; use backend='auto' or 'python'"
-            )
-
-    def _load(self, name: str, text_length: int) -> PythonBackend | NativeBackend:
-        from .python_backend import PythonBackend
-
-        kind = NativeBackend if name == "native" else PythonBackend
-        if not isinstance(self._backend, kind):
-            # one at a time: two copies of a large transformer would not fit
-            self._unload()
-            if self._static is None and any(device.startswith("NPU") for device in self._devices):
-                raise ValueError(
-                    "an NPU needs fixed shapes: call "
-                    "reshape(num_images_per_prompt, height, width, guidance_scale) first"
-                )
-            start_s = time.perf_counter()
-            if name == "native":
-                self._backend = NativeBackend(
-                    self._folder, self._devices, self._properties, self._static, text_length
-                )
-            else:
-                self._backend = PythonBackend(
-                    self._folder, self._tokenizers, self._devices, self._properties, self._static
-                )
-            self._load_s = time.perf_counter() - start_s
-        assert self._backend is not None
-        return self._backend
-
-    def _unload(self) -> None:
-        self._backend = None
-        gc.collect()
-
     def _describe(
         self, job: Job, drawn: Generated, backend: str, reason: str, total_s: float
     ) -> GenerationReport:
@@ -349,7 +288,7 @@ class Text2ImagePipeline:
             text_encoding_s=drawn.text_encoding_s,
             vae_s=drawn.vae_s,
             total_s=total_s,
-            load_s=self._load_s,
+            load_s=self._backends.load_s + drawn.load_s,
             interrupted=drawn.interrupted,
             seed=settings.rng_seed if settings.generator is None else None,
             width=settings.width,
@@ -358,7 +297,7 @@ class Text2ImagePipeline:
             num_images_per_prompt=settings.num_images_per_prompt,
             guidance_scale=float(settings.guidance_scale),
             max_sequence_length=settings.max_sequence_length,
-            devices=self._devices,
+            devices=self._backends.devices,
             openvino_version=installed_version("openvino"),
             openvino_genai_version=installed_version("openvino-genai"),
         )

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
 from .cache import start_cache
-from .components import FluxTransformer, TextEncoder, Tokenizer, VaeDecoder
-from .generation import Devices, Generated, Job, StaticShape
+from .components import FluxTransformer, Part, TextEncoder, Tokenizer, VaeDecoder
+from .generation import Devices, Generated, Job, MemoryOptions, StaticShape
 from .latents import StandardNormalGenerator, image_position_ids, pack_latents, unpack_latents
 from .model_folder import FluxFolder
 from .native import native_noise_generator
 from .sampling import Velocity, euler
 
 Array = NDArray[np.float32]
+P = TypeVar("P", bound=Part)
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """An encoded prompt: `text` (1, L, D) for every token, `pooled` (1, P) for the whole."""
+
+    text: Array
+    pooled: Array
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """Packed latents (N, tokens, 4C) and how they came about; the fields are `Generated`'s."""
+
+    latents: Array
+    step_s: tuple[float, ...]
+    mask: tuple[bool, ...]
+    forecast_errors: dict[int, float]
+    rescued_steps: tuple[int, ...]
+    interrupted: bool
 
 
 class PythonBackend:
-    """Compiled models and the loop over them. Serves one generation at a time."""
+    """Compiled models and the loop over them. Serves one generation at a time.
+
+    Without `low_memory` the models are compiled at once, otherwise when needed, one at a time.
+
+    Attributes:
+        load_s: seconds spent on loading and compiling so far.
+    """
 
     def __init__(
         self,
@@ -31,49 +60,119 @@ class PythonBackend:
         devices: Devices,
         properties: Mapping[str, Any],
         static: StaticShape | None,
+        memory: MemoryOptions,
     ) -> None:
-        core = ov.Core()
+        self._core = ov.Core()
         self._folder = folder
         self._tokenizers = tokenizers
-        path = folder.path
-        self._clip = TextEncoder(path / "text_encoder", 1, core, devices.text_encode, properties)
-        self._t5 = TextEncoder(path / "text_encoder_2", 0, core, devices.text_encode, properties)
-        self._transformer = FluxTransformer(folder, core, devices.denoise, properties)
-        self._vae = VaeDecoder(folder, core, devices.vae, properties)
-        if static is not None:
-            self._reshape(static)
-        for part in (self._clip, self._t5, self._transformer, self._vae):
-            part.compile()
+        self._devices, self._properties = devices, properties
+        self._static, self._memory = static, memory
+        self._parts: dict[str, Part] = {}
+        self.load_s = 0.0
+        if not memory.low_memory:
+            for part in (self._clip, self._t5, self._transformer, self._vae):
+                part()
 
-    def _reshape(self, static: StaticShape) -> None:
-        height, width = self._latent_size(static.height, static.width)
-        self._clip.reshape(self._folder.clip_length)
-        self._t5.reshape(static.text_length)
-        self._transformer.reshape(static.batch, height * width // 4, static.text_length)
-        self._vae.reshape(static.batch, self._folder.latent_channels, height, width)
+    # --- the models ---
+
+    def _clip(self) -> TextEncoder:
+        length = self._static and self._folder.clip_length
+        return self._use("text_encoder", lambda: self._text_encoder("text_encoder", 1, length))
+
+    def _t5(self) -> TextEncoder:
+        length = self._static and self._static.text_length
+        return self._use("text_encoder_2", lambda: self._text_encoder("text_encoder_2", 0, length))
+
+    def _text_encoder(self, name: str, output: int, length: int | None) -> TextEncoder:
+        path, device = self._folder.path / name, self._devices.text_encode
+        encoder = TextEncoder(path, output, self._core, device, self._properties)
+        if length is not None:
+            encoder.reshape(length)
+        return encoder
+
+    def _transformer(self) -> FluxTransformer:
+        def make() -> FluxTransformer:
+            part = FluxTransformer(
+                self._folder, self._core, self._devices.denoise, self._properties
+            )
+            if self._static is not None:
+                height, width = self._latent_size(self._static.height, self._static.width)
+                part.reshape(self._static.batch, height * width // 4, self._static.text_length)
+            return part
+
+        return self._use("transformer", make)
+
+    def _vae(self) -> VaeDecoder:
+        def make() -> VaeDecoder:
+            part = VaeDecoder(self._folder, self._core, self._devices.vae, self._properties)
+            if self._static is not None:
+                size = self._latent_size(self._static.height, self._static.width)
+                part.reshape(self._static.batch, self._folder.latent_channels, *size)
+            return part
+
+        return self._use("vae_decoder", make)
+
+    def _use(self, name: str, make: Callable[[], P]) -> P:
+        """Return a compiled model; with `low_memory`, the others are let go of first."""
+        if name not in self._parts:
+            start_s = time.perf_counter()
+            if self._memory.low_memory:
+                self._parts.clear()
+                gc.collect()
+            part = make()
+            part.compile()
+            self._parts[name] = part
+            self.load_s += time.perf_counter() - start_s
+        return cast("P", self._parts[name])
 
     def _latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height // self._folder.vae_scale, width // self._folder.vae_scale
 
+    # --- the stages of a generation ---
+
     def generate(self, job: Job) -> Generated:
         """Draw the pictures of a job."""
         settings = job.settings
-        batch = settings.num_images_per_prompt
-        start_s = time.perf_counter()
-        clip_tokenizer, t5_tokenizer = self._tokenizers
-        pooled = self._clip(clip_tokenizer.row(job.prompt, self._folder.clip_length))
-        text = self._t5(t5_tokenizer.row(job.prompt_2, settings.max_sequence_length))
-        text_encoding_s = time.perf_counter() - start_s
+        loaded_before_s = self.load_s
+        stopwatch = Stopwatch(lambda: self.load_s)
+        conditioning = self.encode(job)
+        text_encoding_s = stopwatch.lap()
+        denoised = self.denoise(job, conditioning)
+        stopwatch.lap()
+        pictures = self.decode(denoised.latents, settings.height, settings.width)
+        return Generated(
+            pictures=pictures,
+            text_encoding_s=text_encoding_s,
+            vae_s=stopwatch.lap(),
+            load_s=self.load_s - loaded_before_s,
+            step_s=denoised.step_s,
+            mask=denoised.mask,
+            forecast_errors=denoised.forecast_errors,
+            rescued_steps=denoised.rescued_steps,
+            interrupted=denoised.interrupted,
+        )
 
+    def encode(self, job: Job) -> Conditioning:
+        """Encode the prompts of a job."""
+        clip_tokenizer, t5_tokenizer = self._tokenizers
+        clip_row = clip_tokenizer.row(job.prompt, self._folder.clip_length)
+        t5_row = t5_tokenizer.row(job.prompt_2, job.settings.max_sequence_length)
+        return Conditioning(pooled=self._clip()(clip_row), text=self._t5()(t5_row))
+
+    def denoise(self, job: Job, conditioning: Conditioning) -> Denoised:
+        """Take the steps of a job from noise to packed latents."""
+        settings = job.settings
+        batch = settings.num_images_per_prompt
         height, width = self._latent_size(settings.height, settings.width)
-        self._transformer.start(
-            text=np.repeat(text, batch, axis=0),
-            pooled=np.repeat(pooled, batch, axis=0),
+        transformer = self._transformer()
+        transformer.start(
+            text=np.repeat(conditioning.text, batch, axis=0),
+            pooled=np.repeat(conditioning.pooled, batch, axis=0),
             image_ids=image_position_ids(height // 2, width // 2),
             guidance_scale=settings.guidance_scale,
         )
         noise = pack_latents(draw_noise(job, (batch, self._folder.latent_channels, height, width)))
-        velocity = start_cache(job.cache, _recorded(self._transformer, job), job.sigmas)
+        velocity = start_cache(job.cache, _recorded(transformer, job), job.sigmas)
         step_s: list[float] = []
         stopped = False
         begin_s = time.perf_counter()
@@ -86,14 +185,9 @@ class PythonBackend:
                 if stopped:
                     break
             begin_s = time.perf_counter()
-
-        start_s = time.perf_counter()
-        pictures = self.decode(latents, settings.height, settings.width)
-        return Generated(
-            pictures=pictures,
-            text_encoding_s=text_encoding_s,
+        return Denoised(
+            latents=latents,
             step_s=tuple(step_s),
-            vae_s=time.perf_counter() - start_s,
             mask=tuple(velocity.mask),
             forecast_errors=velocity.errors,
             rescued_steps=tuple(velocity.rescued),
@@ -102,7 +196,21 @@ class PythonBackend:
 
     def decode(self, latents: Array, height: int, width: int) -> NDArray[np.uint8]:
         """Turn packed latents (N, tokens, 4C) into pictures (N, height, width, 3)."""
-        return self._vae(unpack_latents(latents, *self._latent_size(height, width)))
+        return self._vae()(unpack_latents(latents, *self._latent_size(height, width)))
+
+
+class Stopwatch:
+    """Measure laps of time, without the loading of models that fell into them."""
+
+    def __init__(self, load_s: Callable[[], float]) -> None:
+        self._load_s = load_s
+        self._last_s = time.perf_counter() - load_s()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        now_s = time.perf_counter() - self._load_s()
+        lap_s, self._last_s = now_s - self._last_s, now_s
+        return lap_s
 
 
 def _recorded(velocity: Velocity, job: Job) -> Velocity:

@@ -243,7 +243,7 @@ def test_a_device_for_each_part(pipeline):
 
 
 def test_an_npu_is_told_to_be_reshaped_first(monkeypatch):
-    monkeypatch.setattr("taylorseer_ov.components.check_device", lambda device: None)
+    monkeypatch.setattr("taylorseer_ov.backends.check_device", lambda device: None)
     parts = Text2ImagePipeline(demo_model_path(), backend="python")
     with pytest.raises(ValueError, match="an NPU needs fixed shapes: call reshape"):
         parts.compile("CPU", "NPU", "CPU")
@@ -374,7 +374,7 @@ def test_a_long_prompt_is_cut_with_a_warning_and_keeps_its_end_token(pipeline):
     long = PROMPT + " and a red circle" * 40
     with pytest.warns(PromptWarning, match="has .* tokens and is cut to max_sequence_length=32"):
         pipeline.generate(long, num_inference_steps=1)
-    for tokenizer, length in zip(pipeline._tokenizers, (77, 32), strict=True):
+    for tokenizer, length in zip(pipeline._backends.tokenizers, (77, 32), strict=True):
         row = tokenizer.row(long, length)
         assert row.shape == (1, length)
         assert row[0, -1] == tokenizer.encode("a")[-1]
@@ -387,3 +387,14 @@ def test_the_empty_prompt_draws_something(pipeline):
 def test_inactive_caching_warns(pipeline):
     with pytest.warns(InactiveCacheWarning, match="all 4 steps run the transformer"):
         pipeline.generate(PROMPT, taylorseer_config=TaylorSeerCacheConfig(), **SHORT)
+
+
+def test_low_memory_holds_one_model_at_a_time_and_draws_the_same_picture(pipeline):
+    frugal = Text2ImagePipeline(demo_model_path(), low_memory=True, **F32)
+    drawn = frugal.generate(PROMPT, **SHORT)
+    assert drawn.report.backend_reason == "openvino_genai holds all models in memory at once"
+    assert drawn.report.load_s > 0
+    assert list(frugal._backends.load_python()._parts) == ["vae_decoder"]
+    assert np.array_equal(drawn.data, pipeline.generate(PROMPT, **SHORT).data)
+    with pytest.raises(RuntimeError, match="holds all models in memory at once"):
+        Text2ImagePipeline(demo_model_path(), backend="native", low_memory=True)
