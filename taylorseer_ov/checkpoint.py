@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from .hub import explain
 
 HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 VARIANT_FILES = "*.*.safetensors"  # such as model.fp16.safetensors; diffusers loads the plain ones
@@ -16,11 +17,6 @@ VARIANT_FILES = "*.*.safetensors"  # such as model.fp16.safetensors; diffusers l
 
 class ExportError(RuntimeError):
     """An export that could not be made; the message says why and what helps, in one line."""
-
-
-def is_hub_id(source: str) -> bool:
-    """Tell whether a name reads like `owner/name`."""
-    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source) is not None
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -149,34 +145,4 @@ def download(
     except ExportError:
         raise
     except Exception as error:
-        raise ExportError(_explain(error, source, revision, cache)) from error
-
-
-def _explain(error: Exception, source: str, revision: str | None, cache: Path) -> str:
-    from huggingface_hub import errors
-
-    page = f"https://huggingface.co/{source}"
-    log_in = "log in with `hf auth login` or set HF_TOKEN"
-    if isinstance(error, errors.GatedRepoError):
-        return f"{source} is gated: accept its licence at {page}, then {log_in}"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"there is no folder {source!r} here and no such public model on the hub; "
-            f"for a private one, {log_in}"
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"{source} has no revision {revision!r}; see {page}/tree/main"
-    unreachable = isinstance(error, errors.LocalEntryNotFoundError)
-    if isinstance(error, errors.EntryNotFoundError) and not unreachable:
-        return f"{source} is not a diffusers pipeline: it has no model_index.json"
-    reason = first_line(error.__cause__ or error)
-    return (
-        f"there is no folder {source!r} here, the hub cannot be reached ({reason}) and the cache "
-        f"{cache} does not hold it; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
-    )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the type of an error and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        raise ExportError(explain(error, source, revision, cache)) from error

@@ -23,12 +23,11 @@ from .checkpoint import (
     ExportError,
     count_parameters,
     download,
-    first_line,
-    is_hub_id,
     read_index,
     require_space,
 )
 from .conversion import check_tokenizers, compare_with_torch, convert, mend_configs
+from .hub import first_line, is_hub_id
 
 # Bytes on disk at the peak for each parameter: int8 and int4 are made from a 16-bit export, and
 # for fp16 the largest part that is rewritten (T5) is there twice.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,6 +203,29 @@ class StaticShape(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """Functions of the caller's that are called during a generation.
+
+    Attributes:
+        callback: called as (step, num_steps, packed latents) after every step; True stops.
+        progress: called as (transformer runs done, runs in all), for display only.
+        recorder: called as (step, output) with every output of the transformer, a view.
+        stop: asked after every step whether to end there.
+    """
+
+    callback: StepCallback | None = None
+    progress: Progress | None = None
+    recorder: Recorder | None = None
+    stop: Callable[[], bool] | None = None
+
+    def validate(self) -> None:
+        """Raise TypeError for what cannot be called."""
+        for name, function in vars(self).items():
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be callable, got {function!r}")
+
+
+@dataclass(frozen=True)
 class Job:
     """One generation, decided and checked: what a backend carries out.
 
@@ -211,9 +234,7 @@ class Job:
         sigmas: float32 (n + 1,).
         cache: what decides which steps run the transformer, and what the others use.
         cache_name: what the report calls it.
-        recorder: called as (step, output) with every output of the transformer, a view.
-        callback: called as (step, num_steps, packed latents) after every step; True stops.
-        progress: called as (transformer runs done, runs in all), for display only.
+        hooks: the caller's functions.
     """
 
     prompt: str
@@ -222,15 +243,19 @@ class Job:
     sigmas: NDArray[np.float32]
     cache: CachePlan | CachePolicy
     cache_name: str
-    callback: StepCallback | None = None
-    progress: Progress | None = None
-    recorder: Recorder | None = None
+    hooks: Hooks
 
-    @property
-    def most_runs(self) -> int:
-        """Transformer runs this takes at most; exactly so many, if a plan decides."""
-        plan = self.cache
-        return plan.transformer_runs if isinstance(plan, CachePlan) else len(self.sigmas) - 1
+    def expected_runs(self, mask: Sequence[bool]) -> int:
+        """Transformer runs this takes, given the steps so far: exact if a plan decides.
+
+        A policy is expected to go on with the share of runs that it had in its latest steps after
+        the first three, which always run; before there are any, with one half.
+        """
+        if isinstance(self.cache, CachePlan):
+            return self.cache.transformer_runs
+        latest = mask[3:][-8:]
+        left = len(self.sigmas) - 1 - len(mask)
+        return sum(mask) + round(left * (sum(latest) + 2) / (len(latest) + 4))
 
 
 @dataclass(frozen=True)

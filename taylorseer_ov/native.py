@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .config import TaylorSeerCacheConfig
-from .generation import Devices, Generated, Job, Progress, StaticShape
+from .generation import Devices, Generated, Hooks, Job, StaticShape
 from .model_folder import FluxFolder, read_json
 from .plan import CachePlan
 from .report import installed_version
@@ -87,9 +87,9 @@ def native_obstacle(
     cache = job.settings.cache
     if cache is not None and not (isinstance(cache, TaylorSeerCacheConfig) and cache.is_native):
         return "openvino_genai caches with max_order=1, abscissa='step' and no corrector only"
-    if job.recorder is not None:
+    if job.hooks.recorder is not None:
         return "openvino_genai does not show the transformer's outputs"
-    if job.callback is not None:
+    if job.hooks.callback is not None:
         return "openvino_genai drops callbacks and aborts when one raises"
     generator = job.settings.generator
     if generator is not None and not type(generator).__module__.startswith("openvino_genai"):
@@ -169,12 +169,14 @@ class NativeBackend:
             options["generator"] = settings.generator
         plan = job.cache
         assert isinstance(plan, CachePlan)  # a policy is an obstacle
-        failures: list[Exception] = []
-        if job.progress is not None:
-            options["callback"] = _guarded(job.progress, plan, failures)
+        watch = _Watch(job.hooks, plan)
+        if job.hooks.progress is not None or job.hooks.stop is not None:
+            options["callback"] = watch
         pictures = self._pipeline.generate(job.prompt, **options)
-        if failures:
-            raise failures[0]
+        if watch.failure is not None:
+            raise watch.failure
+        if watch.latents is not None:  # what native returns of a stopped generation is empty
+            pictures = self._pipeline.decode(watch.latents)
         metrics = self._pipeline.get_performance_metrics()
         steps_us = metrics.raw_metrics.iteration_durations
         return Generated(
@@ -182,24 +184,32 @@ class NativeBackend:
             text_encoding_s=sum(metrics.get_text_encoder_infer_duration().values()) / 1e3,
             step_s=tuple(float(step) / 1e6 for step in steps_us),
             vae_s=metrics.get_vae_decoder_infer_duration() / 1e3,
-            mask=plan.mask,
+            mask=plan.mask[: len(steps_us)],
+            interrupted=watch.latents is not None,
         )
 
 
-def _guarded(
-    progress: Progress, plan: CachePlan, failures: list[Exception]
-) -> Callable[[int, int, Any], bool]:
-    """Report progress from native's callback thread, where an exception would end the process."""
+class _Watch:
+    """Native's callback: shows progress and passes on that a person wants to stop.
 
-    def callback(step: int, num_steps: int, latents: Any) -> bool:
+    It is called from another thread, where an exception would end the process.
+    """
+
+    def __init__(self, hooks: Hooks, plan: CachePlan) -> None:
+        self._hooks, self._plan = hooks, plan
+        self.failure: Exception | None = None
+        self.latents: Any = None  # those it was stopped at
+
+    def __call__(self, step: int, num_steps: int, latents: Any) -> bool:
+        progress, stop = self._hooks.progress, self._hooks.stop
         try:
-            if plan.mask[step]:
-                progress(sum(plan.mask[: step + 1]), plan.transformer_runs)
+            if progress is not None and self._plan.mask[step]:
+                progress(sum(self._plan.mask[: step + 1]), self._plan.transformer_runs)
+            if stop is not None and step + 1 < num_steps and stop():
+                self.latents = type(latents)(np.array(latents.data))
         except Exception as error:
-            failures.append(error)
-        return bool(failures)
-
-    return callback
+            self.failure = error
+        return self.failure is not None or self.latents is not None
 
 
 def _mended_scheduler(genai: Any, path: Path) -> Any:

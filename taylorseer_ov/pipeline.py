@@ -6,6 +6,7 @@ import copy
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from .generation import (
     Devices,
     Generated,
+    Hooks,
     ImageGenerationConfig,
     Job,
     Progress,
@@ -50,7 +52,8 @@ class Text2ImagePipeline:
 
     Args:
         models_path: folder written by `scripts/export_model.py`, or `demo_model_path()`.
-        device: an OpenVINO device for all parts; `compile` takes one for each.
+        device: an OpenVINO device for all parts, or three: for the text encoders, the transformer
+            and the VAE.
         backend: `"native"` runs openvino_genai, `"python"` the OpenVINO runtime and numpy. `"auto"`
             takes native where it does exactly what is asked, else Python; the report says why.
         low_memory: hold one model at a time: encode, let go, denoise, let go, decode. The peak is
@@ -69,7 +72,7 @@ class Text2ImagePipeline:
     def __init__(
         self,
         models_path: str | Path,
-        device: str = "CPU",
+        device: str | tuple[str, str, str] = "CPU",
         *,
         backend: Backend = "auto",
         low_memory: bool = False,
@@ -88,7 +91,7 @@ class Text2ImagePipeline:
         self._backends = Backends(
             self._folder,
             backend,
-            Devices(device, device, device),
+            Devices(*([device] * 3 if isinstance(device, str) else device)),
             properties,
             memory_options(low_memory, vae_tiling, embedding_cache),
         )
@@ -146,6 +149,7 @@ class Text2ImagePipeline:
         callback: StepCallback | None = None,
         progress: Progress | None = None,
         recorder: Recorder | None = None,
+        stop: Callable[[], bool] | None = None,
         **settings: Any,
     ) -> GenerationResult:
         """Draw `num_images_per_prompt` pictures.
@@ -156,9 +160,12 @@ class Text2ImagePipeline:
                 packed latents of shape (N, tokens, 64). Returning True ends the generation before
                 the next step; the picture is decoded as far as it got.
             progress: called as `(runs_done, runs_in_all)` after transformer runs, for display: with
-                the native backend it comes from another thread, and calls may be left out.
+                the native backend it comes from another thread, and calls may be left out. Under a
+                policy such as `ErrorControl`, `runs_in_all` is an estimate.
             recorder: called as `(step, output)` with every output of the transformer, an array that
                 the next step overwrites. Python backend only.
+            stop: asked after every step, from any thread, whether to end there; the picture is
+                decoded as far as it got.
             settings: fields of `ImageGenerationConfig`, for this call only.
 
         Raises:
@@ -170,7 +177,7 @@ class Text2ImagePipeline:
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
         """
-        job = self._prepare(prompt, callback, progress, recorder, settings)
+        job = self._prepare(prompt, Hooks(callback, progress, recorder, stop), settings)
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
@@ -221,26 +228,19 @@ class Text2ImagePipeline:
     def _prepare(
         self,
         prompt: str,
-        callback: StepCallback | None,
-        progress: Progress | None,
-        recorder: Recorder | None,
+        hooks: Hooks,
         settings: dict[str, Any],
     ) -> Job:
         if not isinstance(prompt, str):
             raise TypeError(f"prompt must be a text, got {prompt!r}")
-        hooks = {"callback": callback, "progress": progress, "recorder": recorder}
-        for name, function in hooks.items():
-            if function is not None and not callable(function):
-                raise TypeError(f"{name} must be callable, got {function!r}")
+        hooks.validate()
         chosen = self._config.updated(settings)
         self._check_static(chosen)
         prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
         self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
         sigmas = self._sigmas(chosen)
         cache, cache_name = resolve_cache(chosen.cache, sigmas, self._folder)
-        return Job(
-            prompt, prompt_2, chosen, sigmas, cache, cache_name, callback, progress, recorder
-        )
+        return Job(prompt, prompt_2, chosen, sigmas, cache, cache_name, hooks)
 
     def _check_static(self, settings: ImageGenerationConfig) -> None:
         asked, static = StaticShape.of(settings), self._backends.static

@@ -161,7 +161,7 @@ class PythonBackend:
 
     def denoise(self, job: Job, conditioning: Conditioning) -> Denoised:
         """Take the steps of a job from noise to packed latents."""
-        settings = job.settings
+        settings, hooks = job.settings, job.hooks
         batch = settings.num_images_per_prompt
         height, width = self._latent_size(settings.height, settings.width)
         transformer = self._transformer()
@@ -178,12 +178,13 @@ class PythonBackend:
         begin_s = time.perf_counter()
         for step, latents in enumerate(euler(velocity, noise, job.sigmas)):
             step_s.append(time.perf_counter() - begin_s)
-            if job.progress is not None and velocity.mask[step]:
-                job.progress(sum(velocity.mask), job.most_runs)
-            if job.callback is not None:
-                stopped = bool(job.callback(step, settings.num_inference_steps, latents.copy()))
-                if stopped:
-                    break
+            if hooks.progress is not None and velocity.mask[step]:
+                hooks.progress(sum(velocity.mask), job.expected_runs(velocity.mask))
+            if hooks.callback is not None:
+                stopped = bool(hooks.callback(step, settings.num_inference_steps, latents.copy()))
+            if stopped or (hooks.stop is not None and hooks.stop()):
+                stopped = True
+                break
             begin_s = time.perf_counter()
         return Denoised(
             latents=latents,
@@ -215,7 +216,7 @@ class Stopwatch:
 
 def _recorded(velocity: Velocity, job: Job) -> Velocity:
     """Show every output to the job's recorder, if it has one."""
-    recorder = job.recorder
+    recorder = job.hooks.recorder
     if recorder is None:
         return velocity
     step_of = {float(sigma): step for step, sigma in enumerate(job.sigmas)}

@@ -1,5 +1,6 @@
 """The command line and the samples, as processes and by their exit status, output and files."""
 
+import io
 import json
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_the_api_sample(tmp_path):
 def test_cache_by_name_and_off(tmp_path, capsys):
     for name, runs in (("fast", "8 of 28"), ("off", "28 of 28")):
         folder = tmp_path / name
-        arguments = ["generate", "demo", PROMPT, "--cache", name, "--output-dir", str(folder)]
+        arguments = ["generate", "demo", PROMPT, "--cache", name, "-o", str(folder)]
         assert main(arguments) == 0
         assert f"{runs} steps ran the transformer" in capsys.readouterr().out
 
@@ -71,9 +72,11 @@ def test_calibrate_writes_plans_beside_the_model(model_copy, tmp_path, capsys):
 def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
     picture = tmp_path / "taylorseer.png"
     picture.write_text("mine")
-    command = ["generate", "demo", PROMPT, *QUICK, "--output-dir", str(tmp_path)]
+    command = ["compare", "demo", PROMPT, *QUICK, "--output-dir", str(tmp_path)]
     assert main(command) == 2
     assert "taylorseer.png exists already; add --overwrite" in capsys.readouterr().err
+    assert main(["generate", "demo", PROMPT, *QUICK, "-o", str(picture)]) == 2
+    assert "taylorseer.png exists already; choose another" in capsys.readouterr().err
     assert picture.read_text() == "mine"
     assert main([*command, "--overwrite"]) == 0
     assert picture_size(picture) == (128, 128)
@@ -88,7 +91,11 @@ def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
         (["demo", PROMPT, "--seed", "-1"], "rng_seed must be a whole number from 0"),
         (["demo", PROMPT, "--cache-interval", "1"], "cache_interval must be a whole number of at"),
         (["demo", PROMPT, "--device", "TPU"], "unknown device 'TPU'"),
-        (["demo", PROMPT, "--output-dir", "/dev/null/x"], "cannot write into '/dev/null/x'"),
+        (["demo", PROMPT, "OUT", "/dev/null/x"], "cannot write into '/dev/null/x'"),
+        (["demo"], "missing: --prompt"),
+        (["demo", "a", "red", "circle"], "unexpected 'red'; a prompt of several words needs"),
+        (["demo", PROMPT, "--device", "text=CPU,denoiser=GPU"], "'denoiser=GPU' is not PART=DEVI"),
+        (["demo", PROMPT, "--cache", "fastest"], "cache='fastest' is no preset (high, balanced"),
     ],
 )
 @pytest.mark.parametrize("command", ["compare", "generate"])
@@ -96,7 +103,8 @@ def test_misuse_is_one_clear_line_and_exit_status_2(
     command, arguments, message, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    assert main([command, *arguments]) == 2
+    option = {"compare": "--output-dir", "generate": "--output"}[command]
+    assert main([command, *(option if word == "OUT" else word for word in arguments)]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("taylorseer-ov: error: ")
     assert message in error
@@ -108,14 +116,14 @@ def test_a_failure_has_exit_status_1(tmp_path, monkeypatch, capsys):
         raise RuntimeError("the device is gone")
 
     monkeypatch.setattr("taylorseer_ov.pipeline.Text2ImagePipeline.generate", fail)
-    assert main(["generate", "demo", PROMPT, "--output-dir", str(tmp_path)]) == 1
+    assert main(["generate", "demo", PROMPT, "-o", str(tmp_path)]) == 1
     assert "taylorseer-ov: error: the device is gone" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="the device is gone"):
-        main(["generate", "demo", PROMPT, "--output-dir", str(tmp_path), "--debug"])
+        main(["generate", "demo", PROMPT, "-o", str(tmp_path), "--debug"])
 
 
 def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
-    arguments = ["generate", "demo", "a purple cat", "--steps", "4", "--output-dir", str(tmp_path)]
+    arguments = ["generate", "demo", "a purple cat", "--steps", "4", "-o", str(tmp_path)]
     assert main(arguments) == 0
     error = capsys.readouterr().err
     assert "taylorseer-ov: warning: this model's text encoder does not know 'purple'" in error
@@ -123,11 +131,78 @@ def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
     assert "Warning:" not in error
 
 
-def test_wrong_words_show_the_usage(capsys):
+def test_wrong_options_show_the_usage(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["compare", "demo"])
+        main(["compare", "demo", PROMPT, "--stepps", "3"])
     assert stopped.value.code == 2
-    assert "usage: taylorseer-ov compare" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "usage: taylorseer-ov" in error
+    assert "unrecognized arguments: --stepps 3" in error
+
+
+def test_words_may_stand_anywhere_and_options_may_stand_for_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(PROMPT + "\n"))
+    spellings = [
+        ["demo", PROMPT],
+        ["demo", "--steps", "2", PROMPT],
+        ["-m", "demo", PROMPT, "--num-inference-steps", "2"],
+        ["-p", PROMPT, "--model", "demo"],
+        ["demo", "-p", "-"],
+    ]
+    pictures = set()
+    for number, words in enumerate(spellings):
+        output = tmp_path / f"{number}.png"
+        assert main(["generate", "--steps", "2", *words, "-o", str(output), "--quiet"]) == 0
+        with Image.open(output) as picture:
+            pictures.add(picture.tobytes())
+    assert len(pictures) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_events_for_programs(tmp_path, capsys):
+    output = tmp_path / "circle.png"
+    assert main(["generate", "demo", PROMPT, "--steps", "4", "--json", "-o", str(output)]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds == ["warning", *["progress"] * (len(kinds) - 2), "picture"]
+    assert events[-2]["runs"] == events[-2]["of"] == 4
+    assert events[-1]["path"] == str(output)
+    assert events[-1]["report"]["computed_steps"] == 4
+    assert main(["generate", "demo", PROMPT, "--json", "-o", str(output)]) == 2
+    error = json.loads(capsys.readouterr().out)
+    assert error["status"] == 2
+    assert "exists already" in error["message"]
+
+
+def test_compare_many_makes_a_table(tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(f"{PROMPT}\n\na small white star on black\n")
+    options = ["--prompts", str(prompts), "--cache", "high", "fast", "--steps", "10", "--json"]
+    assert main(["compare", "demo", *options, "--seed", "1", "2"]) == 0
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert table["pictures"] == 4
+    rows = {row["name"].strip(): row for row in table["rows"]}
+    assert [row["runs"] for row in table["rows"]] == [5, 5, 3, 3]
+    assert rows["high"]["psnr_db"] > rows["plain, 5 steps"]["psnr_db"]
+    assert rows["high"]["worst_psnr_db"] <= rows["high"]["psnr_db"]
+
+
+def test_a_closed_pipe_is_no_traceback():
+    command = f"{sys.executable} -m taylorseer_ov.cli completion bash | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.startswith("#")
+    assert done.stderr == ""
+
+
+def test_help_and_completion_import_nothing_heavy():
+    heavy = "{'numpy', 'openvino', 'PIL', 'tqdm', 'shtab'}"
+    code = (
+        "import sys; from taylorseer_ov.cli import parse\n"
+        "try: parse(['generate', '--help'])\n"
+        f"except SystemExit: print({heavy} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("{'numpy'}\n") or done.stdout.endswith("set()\n")
 
 
 def test_report_as_json(pipeline):

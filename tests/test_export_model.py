@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import export_model as script
-from taylorseer_ov import checkpoint, export
+from taylorseer_ov import export, hub
 from taylorseer_ov.checkpoint import ExportError, count_parameters, parts_of, require_space
 from taylorseer_ov.export import export_model
 
@@ -376,9 +376,9 @@ def checkpoint_filter(sizes, asked):
 
 
 def test_hub_ids():
-    assert checkpoint.is_hub_id(HUB_ID)
+    assert hub.is_hub_id(HUB_ID)
     for other in ("flux", "./flux/dev", "a/b/c", "/tmp/flux", "../flux", "owner/name with blank"):
-        assert not checkpoint.is_hub_id(other)
+        assert not hub.is_hub_id(other)
 
 
 # --- real exports ------------------------------------------------------------------------------

@@ -1,0 +1,81 @@
+"""The command line, `taylorseer-ov COMMAND`: one module for each command.
+
+A command's module adds its parser in `add_to` and names what runs it. Importing them imports
+nothing heavy, so that `--help` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from . import calibrate, compare, completion, export, generate
+from .console import Console, MisuseError
+
+MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
+COMMANDS = (generate, compare, calibrate, export, completion)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, 1 for a failure, 2 for misuse, 130 if stopped.
+
+    A command may return a status of its own.
+    """
+    arguments = parse(argv)
+    console = Console(json=arguments.json, quiet=arguments.quiet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
+        try:
+            return int(arguments.run(arguments, console) or 0)
+        except (MisuseError, ValueError, TypeError, FileNotFoundError, FileExistsError) as error:
+            return _fail(error, MISUSE, arguments.debug, console)
+        except KeyboardInterrupt:
+            return _fail(RuntimeError("stopped"), INTERRUPTED, False, console)
+        except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILURE
+        except (RuntimeError, ArithmeticError, OSError, MemoryError) as error:
+            return _fail(error, FAILURE, arguments.debug, console)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse; positional words may stand before, after and between the options."""
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest:
+        if not hasattr(arguments, "words") or any(word.startswith("-") for word in rest):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        arguments.words += rest
+    return arguments
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="taylorseer-ov", description="Flux on OpenVINO, sped up by TaylorSeer caching."
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        added = command.add_to(commands)
+        added.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
+        added.add_argument("--quiet", action="store_true", help="say nothing but errors")
+        added.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return f"taylorseer-ov {__version__}"
+
+
+def _fail(error: BaseException, status: int, debug: bool, console: Console) -> int:
+    if debug:
+        raise error
+    console.fail(str(error), status)
+    return status

@@ -1,0 +1,183 @@
+"""`taylorseer-ov compare`: what caching saves and what it costs, for one picture or for many."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import options
+from .console import Console, MisuseError
+from .generate import draw
+
+if TYPE_CHECKING:
+    from ..report import GenerationResult
+
+PICTURES = ("taylorseer_baseline.png", "taylorseer.png", "taylorseer_comparison.png")
+# Pictures that take less than this are drawn several times: a single short run says little.
+SHORT_S, MOST_PAIRS = 2.0, 5
+
+
+def add_to(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "compare", help="draw uncached and cached, and show what caching saved and cost"
+    )
+    options.add_words(parser)
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="a prompt a line: a table of likeness for every --cache, and no pictures",
+    )
+    parser.add_argument("--seed", type=int, nargs="+", help="seeds of the noise (default: 42)")
+    parser.add_argument("--output-dir", type=Path, default=Path(), help="default: this folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
+    options.add_settings_options(parser)
+    options.add_cache_options(parser, several=True)
+    options.add_pipeline_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Compare."""
+    if arguments.prompts is not None:
+        options.take_words(arguments, "model")
+        _compare_many(arguments, console)
+        return
+    options.take_words(arguments, "model", "prompt")
+    caches, seeds = options.caches_of(arguments), arguments.seed or [None]
+    if len(caches) > 1 or len(seeds) > 1:
+        raise MisuseError("several --cache or --seed make a table: give the prompts by --prompts")
+    _compare_one(arguments, caches[0], seeds[0], console)
+
+
+def _compare_one(
+    arguments: argparse.Namespace, cache: options.Cache, seed: int | None, console: Console
+) -> None:
+    paths = _output_paths(arguments)
+    pipeline = options.make_pipeline(arguments)
+    settings = options.settings_of(arguments)
+    if seed is not None:
+        settings["rng_seed"] = seed
+
+    from ..comparison import comparison_picture
+    from ..quality import psnr, ssim
+
+    def drawn(title: str, **changed: Any) -> GenerationResult:
+        return draw(pipeline, arguments.prompt, settings | changed, console, title=title)
+
+    # The first generation of a process pays for memory and kernels that later ones find ready.
+    drawn("warm-up", cache=None, num_inference_steps=1)
+    pairs: list[tuple[GenerationResult, GenerationResult]] = []
+    while not pairs or (len(pairs) < MOST_PAIRS and pairs[0][0].report.total_s < SHORT_S):
+        title = f" {len(pairs) + 1}" if pairs else ""
+        pairs.append(
+            (drawn("baseline" + title, cache=None), drawn("taylorseer" + title, cache=cache))
+        )
+    baseline, cached = (_median_run([pair[k] for pair in pairs]) for k in (0, 1))
+    pictures = (baseline.images[0], cached.images[0], comparison_picture(baseline, cached))
+    for picture, path in zip(pictures, paths, strict=True):
+        picture.save(path)
+
+    first, second = baseline.data, cached.data
+    likeness = psnr(first, second), ssim(first, second)
+    speed_up = baseline.report.total_s / cached.report.total_s
+    for title, result in (("baseline", baseline), ("taylorseer", cached)):
+        console.say(f"--- {title}\n{result.report}")
+    times = f", medians of {len(pairs)} runs each, in turn" if len(pairs) > 1 else ""
+    console.say("--- what caching did")
+    console.say(f"schedule    {cached.report.schedule}   (C: transformer run, .: forecast)")
+    console.say(
+        f"speed-up    {speed_up:.2f}x of at most {cached.report.ideal_speed_up:.2f}x "
+        f"({cached.report.computed_steps} of {len(cached.report.step_s)} transformer runs{times})"
+    )
+    console.say(f"likeness    PSNR {likeness[0]:.2f} dB, SSIM {likeness[1]:.4f}")
+    for path in paths:
+        console.say(f"wrote       {path}")
+    console.event(
+        "comparison",
+        paths=[str(path) for path in paths],
+        speed_up=speed_up,
+        psnr_db=likeness[0],
+        ssim=likeness[1],
+        baseline=baseline.report.to_dict(),
+        cached=cached.report.to_dict(),
+    )
+
+
+def _median_run(results: list[GenerationResult]) -> GenerationResult:
+    """The run of median duration: equal seeds give equal pictures, only the times differ."""
+    return sorted(results, key=lambda result: result.report.total_s)[len(results) // 2]
+
+
+def _output_paths(arguments: argparse.Namespace) -> list[Path]:
+    folder = options.writable_folder(arguments.output_dir, "--output-dir")
+    paths = [folder / name for name in PICTURES]
+    present = [str(path) for path in paths if path.exists()]
+    if present and not arguments.overwrite:
+        raise MisuseError(
+            f"{', '.join(present)} exists already; add --overwrite or choose another --output-dir"
+        )
+    return paths
+
+
+# --- many prompts -------------------------------------------------------------------------
+
+
+def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
+    """Likeness to the uncached pictures, beside that of plain sampling with as many runs."""
+    pairs = list(itertools.product(options.read_lines(arguments.prompts), arguments.seed or [42]))
+    if not pairs:
+        raise MisuseError(f"there is no prompt in {arguments.prompts}")
+    pipeline = options.make_pipeline(arguments)
+    settings = options.settings_of(arguments)
+
+    def drawn(title: str, **changed: Any) -> list[GenerationResult]:
+        return [
+            draw(
+                pipeline,
+                prompt,
+                settings | changed | {"rng_seed": seed},
+                console,
+                title=f"{title}, {number} of {len(pairs)}",
+            )
+            for number, (prompt, seed) in enumerate(pairs, 1)
+        ]
+
+    full = drawn("uncached", cache=None)
+    rows = []
+    for cache in options.caches_of(arguments):
+        name = cache if isinstance(cache, str) else "taylorseer"
+        cached = drawn(name, cache=cache)
+        rows.append(_row(name, full, cached))
+        runs = round(statistics.fmean(result.report.computed_steps for result in cached))
+        plain = drawn(f"{runs} steps", cache=None, num_inference_steps=runs)
+        rows.append(_row(f"  plain, {runs} steps", full, plain))
+    console.say(f"{len(pairs)} pictures each; PSNR in dB")
+    console.say(f"{'':24}{'runs':>6}{'speed':>8}{'PSNR':>8}{'worst':>8}{'SSIM':>9}{'worst':>9}")
+    for row in rows:
+        console.say(
+            f"{row['name']:24}{row['runs']:6.1f}{row['speed_up']:7.2f}x{row['psnr_db']:8.2f}"
+            f"{row['worst_psnr_db']:8.2f}{row['ssim']:9.4f}{row['worst_ssim']:9.4f}"
+        )
+    console.event("table", pictures=len(pairs), rows=rows)
+
+
+def _row(name: str, full: list[GenerationResult], other: list[GenerationResult]) -> dict[str, Any]:
+    from ..quality import psnr, ssim
+
+    both = list(zip(full, other, strict=True))
+    psnrs = [psnr(a.data, b.data) for a, b in both]
+    ssims = [ssim(a.data, b.data) for a, b in both]
+    return {
+        "name": name,
+        "runs": statistics.fmean(result.report.computed_steps for result in other),
+        "speed_up": statistics.median(a.report.total_s / b.report.total_s for a, b in both),
+        "psnr_db": statistics.fmean(psnrs),
+        "worst_psnr_db": min(psnrs),
+        "ssim": statistics.fmean(ssims),
+        "worst_ssim": min(ssims),
+    }

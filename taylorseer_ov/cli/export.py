@@ -1,0 +1,62 @@
+"""`taylorseer-ov export`: a diffusers pipeline to the OpenVINO folder that is drawn with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from .console import Console
+
+WEIGHT_FORMATS = ("fp32", "fp16", "int8", "int4")
+
+
+def add_to(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "export", help="convert a diffusers folder or a model on the hub to OpenVINO"
+    )
+    parser.add_argument("source", metavar="MODEL", help="hub id (owner/name) or diffusers folder")
+    parser.add_argument("output", metavar="OUT_DIR", help="folder to make")
+    parser.add_argument(
+        "--weight-format",
+        choices=WEIGHT_FORMATS,
+        default="fp16",
+        help="for every part; default fp16 (not int8 for parts of 10^9 parameters or more, which "
+        "is Optimum's own default)",
+    )
+    parser.add_argument("--group-size", type=int, help="int4: weights per scale, default 128")
+    parser.add_argument("--ratio", type=float, help="int4: share of int4, rest int8; default 1.0")
+    parser.add_argument("--sym", action="store_true", help="int8, int4: without zero points")
+    parser.add_argument("--revision", help="branch, tag or commit on the hub")
+    parser.add_argument("--cache-dir", help="where downloads are kept")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an export there, once this one is whole"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="compare with torch in float32 (needs the memory)"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Export."""
+    from ..export import export_model
+
+    for library in ("DIFFUSERS", "TRANSFORMERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    folder = export_model(
+        arguments.source,
+        arguments.output,
+        weight_format=arguments.weight_format,
+        group_size=arguments.group_size,
+        ratio=arguments.ratio,
+        sym=arguments.sym,
+        revision=arguments.revision,
+        cache_dir=arguments.cache_dir,
+        overwrite=arguments.overwrite,
+        verify=arguments.verify,
+        say=console.say,
+    )
+    console.say(f"exported to {folder}")
+    console.event("exported", path=str(folder))

@@ -1,0 +1,216 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import TaylorSeerCacheConfig
+from .console import MisuseError
+
+if TYPE_CHECKING:
+    from ..pipeline import Text2ImagePipeline
+
+Cache = TaylorSeerCacheConfig | str | None
+DEVICE_NAMES = ("text", "transformer", "vae")
+
+
+# --- model and prompt ------------------------------------------------------------------------
+
+
+def add_words(parser: argparse.ArgumentParser, prompt: bool = True) -> None:
+    """MODEL and PROMPT, as words or as options."""
+    model = "an exported Flux folder, 'demo', or the hub id of an exported model"
+    usage = "MODEL" + (" PROMPT" if prompt else "")
+    help_text = "the same as --model" + (" and --prompt" if prompt else "")
+    parser.add_argument("words", nargs="*", metavar=usage, help=help_text)
+    parser.add_argument("-m", "--model", help=model)
+    if prompt:
+        parser.add_argument("-p", "--prompt", help="what to draw; - reads it from stdin")
+
+
+def take_words(arguments: argparse.Namespace, *needed: str) -> None:
+    """Give the words to those of `needed` that were not given as options, in order."""
+    words = list(arguments.words)
+    for name in needed:
+        if getattr(arguments, name) is None and words:
+            setattr(arguments, name, words.pop(0))
+    if words:
+        raise MisuseError(f"unexpected {words[0]!r}; a prompt of several words needs quotes")
+    missing = [name for name in needed if getattr(arguments, name) is None]
+    if missing:
+        raise MisuseError("missing: " + " and ".join(f"--{name}" for name in missing))
+    if getattr(arguments, "prompt", None) == "-":
+        arguments.prompt = sys.stdin.read().strip()
+
+
+def model_path(name: str) -> Path:
+    """Return the folder of a model: a folder's path, `demo`, or a hub id, which is downloaded."""
+    from ..hub import download_exported, is_hub_id
+    from ..model_folder import demo_model_path
+
+    if name == "demo":
+        return demo_model_path()
+    if not Path(name).exists() and is_hub_id(name):
+        return download_exported(name)
+    return Path(name)
+
+
+# --- the pipeline ------------------------------------------------------------------------------
+
+
+def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
+    """Where and how the models run."""
+    group = parser.add_argument_group("device and memory")
+    group.add_argument(
+        "--device",
+        default="CPU",
+        metavar="DEVICE",
+        help="CPU, GPU, NPU, ..., or text=CPU,transformer=GPU,vae=GPU (default: CPU)",
+    )
+    group.add_argument(
+        "--backend", choices=("auto", "native", "python"), default="auto", help="default: auto"
+    )
+    group.add_argument("--precision", choices=("f32", "f16", "bf16"), help="default: the device's")
+    group.add_argument("--low-memory", action="store_true", help="hold one model at a time")
+    group.add_argument("--vae-tiling", action="store_true", help="decode in overlapping tiles")
+    group.add_argument(
+        "--embedding-cache",
+        type=Path,
+        metavar="DIR",
+        help="keep encoded prompts there, so that repeated ones need no text encoder",
+    )
+
+
+def make_pipeline(arguments: argparse.Namespace) -> Text2ImagePipeline:
+    """Make the pipeline that the options describe, its models not yet loaded."""
+    from ..pipeline import Text2ImagePipeline
+
+    properties = {}
+    if arguments.precision:
+        properties["INFERENCE_PRECISION_HINT"] = arguments.precision
+    return Text2ImagePipeline(
+        model_path(arguments.model),
+        parse_devices(arguments.device),
+        backend=arguments.backend,
+        low_memory=arguments.low_memory,
+        vae_tiling=arguments.vae_tiling,
+        embedding_cache=arguments.embedding_cache,
+        **properties,
+    )
+
+
+def parse_devices(text: str) -> tuple[str, str, str]:
+    """Read `GPU` or `text=CPU,transformer=GPU,vae=GPU`; parts that are not named run on the CPU."""
+    if "=" not in text:
+        return text, text, text
+    named = dict.fromkeys(DEVICE_NAMES, "CPU")
+    for item in text.split(","):
+        name, equals, device = item.partition("=")
+        if name.strip() not in named or not equals or not device.strip():
+            raise MisuseError(
+                f"--device {text!r}: {item!r} is not PART=DEVICE, PART being one of "
+                f"{', '.join(DEVICE_NAMES)}"
+            )
+        named[name.strip()] = device.strip()
+    return named["text"], named["transformer"], named["vae"]
+
+
+# --- the settings of a generation ---------------------------------------------------------------
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """What is drawn, apart from the prompt and the seed."""
+    group = parser.add_argument_group("picture (defaults: the model's own)")
+    group.add_argument("--steps", "--num-inference-steps", type=int, help="denoising steps (28)")
+    group.add_argument("-W", "--width", type=int, help="pixels, a multiple of 16")
+    group.add_argument("-H", "--height", type=int, help="pixels, a multiple of 16")
+    group.add_argument(
+        "--guidance", "--guidance-scale", type=float, help="how closely the prompt is followed"
+    )
+    group.add_argument("--max-sequence-length", type=int, help="tokens of text that are read")
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of `generate` that were given."""
+    asked = {
+        "num_inference_steps": arguments.steps,
+        "width": arguments.width,
+        "height": arguments.height,
+        "guidance_scale": arguments.guidance,
+        "max_sequence_length": arguments.max_sequence_length,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+# --- caching -------------------------------------------------------------------------------------
+
+
+def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Which steps run the transformer."""
+    native = TaylorSeerCacheConfig()
+    group = parser.add_argument_group("caching")
+    group.add_argument(
+        "--cache",
+        metavar="NAME",
+        nargs="+" if several else None,
+        help="high, balanced or fast, a file with a cache plan, or off; without it, TaylorSeer "
+        "Lite with the following",
+    )
+    group.add_argument("--cache-interval", type=int, default=native.cache_interval)
+    group.add_argument(
+        "--disable-cache-before-step", type=int, default=native.disable_cache_before_step
+    )
+    group.add_argument(
+        "--disable-cache-after-step",
+        type=int,
+        default=native.disable_cache_after_step,
+        help="negative values count from the end (default: %(default)s)",
+    )
+    group.add_argument(
+        "--max-order", type=int, default=native.max_order, help="derivatives in a forecast"
+    )
+
+
+def caches_of(arguments: argparse.Namespace) -> list[Cache]:
+    """What `--cache` names, or else the TaylorSeer configuration of the other options."""
+    named = arguments.cache
+    if named is not None:
+        names = named if isinstance(named, list) else [named]
+        return [None if name == "off" else str(name) for name in names]
+    return [
+        TaylorSeerCacheConfig(
+            cache_interval=arguments.cache_interval,
+            disable_cache_before_step=arguments.disable_cache_before_step,
+            disable_cache_after_step=arguments.disable_cache_after_step,
+            max_order=arguments.max_order,
+        )
+    ]
+
+
+# --- files ---------------------------------------------------------------------------
+
+
+def writable_folder(folder: Path, option: str) -> Path:
+    """Make a folder, and check before minutes of work that pictures can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise MisuseError(
+            f"cannot write into {str(folder)!r} ({error.strerror}); choose another {option}"
+        ) from error
+    return folder
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty, such as prompts."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MisuseError(f"cannot read the prompts in {path} ({error})") from error
+    return [line.strip() for line in lines if line.strip()]

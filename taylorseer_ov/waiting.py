@@ -1,0 +1,107 @@
+"""How long a generation will still take, and how it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class TimeLeft:
+    """Estimate the seconds that are left from the transformer runs done.
+
+    Forecast steps take next to nothing, so time goes by runs, not by steps. The first run warms up
+    memory and kernels, and is counted only until there is another. What comes after the last step,
+    the VAE, is taken for one more run.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begin_s = clock()
+        self._first: tuple[int, float] | None = None
+
+    def after(self, done: int, runs: int) -> float | None:
+        """Return the seconds left after `done` of `runs` transformer runs, None before the first.
+
+        Runs may be left out between two calls.
+        """
+        now_s = self._clock()
+        if done < 1:
+            return None
+        if self._first is None:
+            self._first = done, now_s
+            run_s = (now_s - self._begin_s) / done
+        else:
+            first_done, first_s = self._first
+            if done <= first_done:
+                return None
+            run_s = (now_s - first_s) / (done - first_done)
+        return run_s * (max(runs - done, 0) + 1)
+
+
+class StopRequest:
+    """Whether a person has asked to stop; call it to know."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def __call__(self) -> bool:
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Ask to stop after the step that is under way."""
+        self._asked.set()
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[StopRequest]:
+    """Within this block Ctrl-C asks to stop, and a second Ctrl-C ends the process at once.
+
+    Python handles signals in the main thread between two of its operations. A native generation
+    is one long operation, so run it with `in_thread`.
+    """
+    request = StopRequest()
+
+    def interrupted(signum: int, frame: FrameType | None) -> None:
+        if request():
+            os._exit(130)
+        request.ask()
+        print(
+            "\ntaylorseer-ov: finishing this step, then saving what there is; "
+            "Ctrl-C again stops at once",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    previous = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def in_thread(work: Callable[[], T]) -> T:
+    """Run `work` in another thread, so that this one can handle signals; its errors come here."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)  # on Windows a join without a limit lets no signal through
+    if errors:
+        raise errors[0]
+    return results[0]
