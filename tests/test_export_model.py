@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import export_model as script
 from taylorseer_ov import export, hub
 from taylorseer_ov.checkpoint import ExportError, count_parameters, parts_of, require_space
+from taylorseer_ov.cli import main
 from taylorseer_ov.export import export_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and its friends warn at every import
@@ -125,17 +125,17 @@ def test_missing_packages_are_named_with_the_remedy(source, tmp_path, monkeypatc
 
 def test_status_of_the_command_line(source, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    arguments = [str(source), str(tmp_path / "out")]
-    assert script.main([*arguments, "--sym"]) == 2
-    assert script.main(arguments) == 1
+    arguments = ["export", str(source), str(tmp_path / "out")]
+    assert main([*arguments, "--sym"]) == 2
+    assert main(arguments) == 1
     with pytest.raises(SystemExit) as exit_info:
-        script.main([*arguments, "--weight-format", "fp8"])
+        main([*arguments, "--weight-format", "fp8"])
     assert exit_info.value.code == 2
     output = capsys.readouterr()
     assert "no --weight-format given: fp16 for every part" in output.out
     first, second, *_ = output.err.splitlines()
-    assert first == "error: sym is for int8 and int4 only, not for fp16"
-    assert second.startswith("error: exporting needs torch, ")
+    assert first == "taylorseer-ov: error: sym is for int8 and int4 only, not for fp16"
+    assert second.startswith("taylorseer-ov: error: exporting needs torch, ")
 
 
 # --- size and disk -----------------------------------------------------------------------------
@@ -197,15 +197,21 @@ def test_too_small_a_disk_is_noticed_first(
 
 @pytest.mark.export
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "status", "line"),
     [
-        (RuntimeError("it burns\nat 7"), "error: the conversion failed: RuntimeError: it burns"),
-        (KeyboardInterrupt(), "error: interrupted; nothing was written"),
+        (
+            RuntimeError("it burns\nat 7"),
+            1,
+            "taylorseer-ov: error: the conversion failed: RuntimeError: it burns",
+        ),
+        (KeyboardInterrupt(), 130, "taylorseer-ov: error: stopped"),
     ],
 )
-def test_a_failed_export_leaves_nothing(source, tmp_path, fake_conversion, capsys, error, line):
+def test_a_failed_export_leaves_nothing(
+    source, tmp_path, fake_conversion, capsys, error, status, line
+):
     fake_conversion.append(lambda: raise_(error))
-    assert script.main([str(source), str(tmp_path / "new" / "out")]) == 1
+    assert main(["export", str(source), str(tmp_path / "new" / "out")]) == status
     assert capsys.readouterr().err.splitlines() == [line]
     assert names(tmp_path / "new") == []
 
@@ -247,13 +253,13 @@ def test_existing_output_is_kept_until_the_new_one_is_whole(
     source, tmp_path, fake_conversion, capsys
 ):
     output = write_source(tmp_path / "out")
-    assert script.main([str(source), str(output)]) == 2
+    assert main(["export", str(source), str(output)]) == 2
     assert "exists; choose another output, or pass --overwrite" in capsys.readouterr().err
     fake_conversion[:] = [lambda: raise_(RuntimeError)]
-    assert script.main([str(source), str(output), "--overwrite"]) == 1
+    assert main(["export", str(source), str(output), "--overwrite"]) == 1
     assert names(output) == ["model_index.json", "transformer"]
     fake_conversion[:] = [lambda: (output / "transformer").stat()]
-    assert script.main([str(source), str(output), "--overwrite"]) == 0
+    assert main(["export", str(source), str(output), "--overwrite"]) == 0
     assert names(output) == ["marker", "model_index.json"]
     assert names(tmp_path) == ["out", "source"]
 
@@ -308,7 +314,7 @@ def hub_error(name: str) -> Exception:
 def test_what_the_hub_refuses(tmp_path, monkeypatch, capsys, fake_conversion, error, advice):
     failure = hub_error(error) if isinstance(error, str) else error
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *a, **k: raise_(failure))
-    assert script.main([HUB_ID, str(tmp_path / "out"), "--revision", "v9"]) == 1
+    assert main(["export", HUB_ID, str(tmp_path / "out"), "--revision", "v9"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert advice in line
     assert names(tmp_path) == []

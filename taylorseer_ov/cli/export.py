@@ -20,7 +20,6 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--weight-format",
         choices=WEIGHT_FORMATS,
-        default="fp16",
         help="for every part; default fp16 (not int8 for parts of 10^9 parameters or more, which "
         "is Optimum's own default)",
     )
@@ -43,6 +42,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Export."""
     from ..export import export_model
 
+    if arguments.weight_format is None:
+        arguments.weight_format = "fp16"
+        console.say("no --weight-format given: fp16 for every part")
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     folder = export_model(
