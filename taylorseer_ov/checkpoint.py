@@ -116,8 +116,9 @@ def download(
         ExportError: if access, the network or disk space is missing.
     """
     import huggingface_hub as hub
+    from huggingface_hub import constants, utils
 
-    cache = Path(cache_dir or hub.constants.HF_HUB_CACHE).expanduser().resolve()
+    cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser().resolve()
     places: dict[str, Any] = {"revision": revision, "cache_dir": cache}
     try:
         index_path = Path(hub.hf_hub_download(source, "model_index.json", **places))
@@ -131,7 +132,7 @@ def download(
             sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
         except Exception:  # all may be in the cache; if not, snapshot_download says why
             sizes = {}
-        chosen = list(hub.utils.filter_repo_objects(sizes, **patterns))
+        chosen = list(utils.filter_repo_objects(sizes, **patterns))
         cached = hub.try_to_load_from_cache
         missing = sum(
             sizes[name]

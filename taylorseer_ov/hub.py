@@ -27,18 +27,19 @@ def download_exported(model_id: str) -> Path:
     """
     try:
         import huggingface_hub as hub
+        from huggingface_hub import constants, errors
     except ModuleNotFoundError:
         raise HubError(
             f"there is no folder {model_id!r} here, and to download it needs huggingface_hub: "
             f"{INSTALL_ADVICE}"
         ) from None
-    cache = Path(hub.constants.HF_HUB_CACHE)
+    cache = Path(constants.HF_HUB_CACHE)
     try:
         hub.hf_hub_download(model_id, "model_index.json")
         try:
             hub.hf_hub_download(model_id, "transformer/openvino_model.xml")
-        except hub.errors.EntryNotFoundError as error:
-            if isinstance(error, hub.errors.LocalEntryNotFoundError):
+        except errors.EntryNotFoundError as error:
+            if isinstance(error, errors.LocalEntryNotFoundError):
                 raise
             raise HubError(
                 f"{model_id} is not exported to OpenVINO; export it: "

@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return FAILURE
         except (RuntimeError, ArithmeticError, OSError, MemoryError) as error:
             return _fail(error, FAILURE, arguments.debug, console)
+        except Exception as error:
+            bug = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+            return _fail(error, FAILURE, arguments.debug, console, bug)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -74,8 +77,10 @@ def _version() -> str:
     return f"taylorseer-ov {__version__}"
 
 
-def _fail(error: BaseException, status: int, debug: bool, console: Console) -> int:
+def _fail(
+    error: BaseException, status: int, debug: bool, console: Console, message: str | None = None
+) -> int:
     if debug:
         raise error
-    console.fail(str(error), status)
+    console.fail(message or str(error), status)
     return status
