@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import re
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -25,3 +27,23 @@ def whole_number(
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         raise ValueError(f"{name} must be a whole number{allowed}, got {number}")
     return number
+
+
+def known_device(device: str, available: Sequence[str]) -> list[str]:
+    """Return the plain devices named in `"GPU"`, `"GPU.1"` or `"AUTO:GPU,CPU"`.
+
+    Raises:
+        ValueError: naming one that is not available, and those that are.
+    """
+    prefix, colon, listed = device.partition(":")
+    named = listed.split(",") if colon else [device]
+    if prefix in ("AUTO", "HETERO", "MULTI", "BATCH"):
+        named = [name for name in named if name not in ("AUTO", "")]
+    plain = [re.sub(r"\(.*\)$", "", name.strip().lstrip("-")) for name in named]
+    for name in plain:
+        if not any(name == known or name == known.partition(".")[0] for known in available):
+            raise ValueError(
+                f"unknown device {name!r}; available here: {', '.join(available)} "
+                "(a missing Intel GPU or NPU usually lacks its driver)"
+            )
+    return plain

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import openvino as ov
 import openvino_tokenizers  # noqa: F401  (registers its operations with every new Core)
 from numpy.typing import NDArray
 
-from .model_folder import FluxFolder
+from .checks import known_device
+from .model_folder import FluxFolder, read_json
 
 Array = NDArray[np.float32]
 Properties = Mapping[str, Any]
@@ -25,18 +24,7 @@ def check_device(device: str) -> None:
     Raises:
         ValueError: naming the device and those that are available.
     """
-    available = ov.Core().available_devices
-    prefix, colon, listed = device.partition(":")
-    named = listed.split(",") if colon else [device]
-    if prefix in ("AUTO", "HETERO", "MULTI", "BATCH"):
-        named = [name for name in named if name not in ("AUTO", "")]
-    for name in named:
-        plain = re.sub(r"\(.*\)$", "", name.strip().lstrip("-"))
-        if not any(plain == known or plain == known.partition(".")[0] for known in available):
-            raise ValueError(
-                f"unknown device {plain!r}; available here: {', '.join(available)} "
-                "(a missing Intel GPU or NPU usually lacks its driver)"
-            )
+    known_device(device, ov.Core().available_devices)
 
 
 class Tokenizer:
@@ -76,10 +64,10 @@ def _unknown_id(path: Path) -> int | None:
     """The id of the unknown token, which only the tokenizer's original file tells."""
     if not path.is_file():
         return None
-    model = json.loads(path.read_text(encoding="utf-8")).get("model", {})
+    model = read_json(path).get("model")
     # byte-level tokenizers (CLIP) can spell every word, so they have no such id
-    unknown = model.get("unk_id")
-    return None if unknown is None else int(unknown)
+    unknown = model.get("unk_id") if isinstance(model, dict) else None
+    return unknown if isinstance(unknown, int) else None
 
 
 class Part:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import whole_number
 from .sampling import FlowMatchSchedule
 
 PIPELINE_CLASS = "FluxPipeline"
@@ -18,14 +25,24 @@ COMPONENT_CLASSES = {
     "transformer": "FluxTransformer2DModel",
     "vae": "AutoencoderKL",
 }
-IR_FILES = (
-    "tokenizer/openvino_tokenizer",
-    "tokenizer_2/openvino_tokenizer",
-    "text_encoder/openvino_model",
-    "text_encoder_2/openvino_model",
-    "transformer/openvino_model",
-    "vae_decoder/openvino_model",
-)
+IR_FILES = {
+    "tokenizer": "tokenizer/openvino_tokenizer",
+    "tokenizer_2": "tokenizer_2/openvino_tokenizer",
+    "text_encoder": "text_encoder/openvino_model",
+    "text_encoder_2": "text_encoder_2/openvino_model",
+    "transformer": "transformer/openvino_model",
+    "vae_decoder": "vae_decoder/openvino_model",
+}
+# A tensor of each part's model by which it is told from the others.
+TENSORS = {
+    "tokenizer": "input_ids",
+    "tokenizer_2": "input_ids",
+    "text_encoder": "input_ids",
+    "text_encoder_2": "input_ids",
+    "transformer": "encoder_hidden_states",
+    "vae_decoder": "latent_sample",
+    "vae_encoder": "sample",
+}
 FINGERPRINT_PIECES = 64
 EXPORT_ADVICE = "export it again with scripts/export_model.py"
 
@@ -74,35 +91,22 @@ class FluxFolder:
                 f"there is no model folder {str(folder)!r}; pass a folder written by "
                 "scripts/export_model.py, or taylorseer_ov.demo_model_path()"
             )
-        _check_index(folder)
-        for name in IR_FILES:
-            _check_ir(folder / name)
-        transformer = read_json(folder / "transformer" / "config.json")
-        vae = read_json(folder / "vae_decoder" / "config.json")
-        clip = read_json(folder / "text_encoder" / "config.json")
-        scheduler = folder / "scheduler" / "scheduler_config.json"
-        defaults = folder / "generation_config.json"
-        try:
-            return cls(
-                path=folder,
-                scheduler=FlowMatchSchedule.from_config(read_json(scheduler)),
-                in_channels=int(transformer.get("in_channels", 64)),
-                guidance_embeds=bool(transformer.get("guidance_embeds", False)),
-                latent_channels=int(vae.get("latent_channels", 4)),
-                vae_scale=2 ** (len(vae["block_out_channels"]) - 1),
-                scaling_factor=float(vae.get("scaling_factor") or 1.0),
-                shift_factor=float(vae.get("shift_factor") or 0.0),
-                clip_length=int(clip.get("max_position_embeddings", 77)),
-                defaults=read_json(defaults) if defaults.exists() else {},
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ModelFolderError):
-                raise
-            raise ModelFolderError(f"{folder}: {error}; {EXPORT_ADVICE}") from error
+        check_index(folder)
+        for part, stem in IR_FILES.items():
+            read_ir(folder / stem, part)
+        fields: dict[str, Any] = {}
+        for read_config in CONFIGS.values():
+            fields |= read_config(folder)
+        return cls(path=folder, **fields)
 
-    def fingerprint(self) -> str:
-        """Return what identifies the transformer's weights, without reading gigabytes of them."""
-        stem = self.path / "transformer" / "openvino_model"
+    def sigmas(self, num_inference_steps: int, height: int, width: int) -> NDArray[np.float32]:
+        """Return the noise levels of a picture of this size, float32 (n + 1,)."""
+        image_tokens = height * width // (2 * self.vae_scale) ** 2
+        return self.scheduler.sigmas(num_inference_steps, image_tokens)
+
+    def fingerprint(self, part: str = "transformer") -> str:
+        """Return what identifies a part's weights, without reading gigabytes of them."""
+        stem = self.path / part / "openvino_model"
         digest = hashlib.sha256(stem.with_suffix(".xml").read_bytes())
         with stem.with_suffix(".bin").open("rb") as weights:
             size = weights.seek(0, 2)
@@ -130,27 +134,39 @@ def read_json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFolderError(f"{path} is missing; {EXPORT_ADVICE}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise ModelFolderError(f"{path} cannot be read ({error.strerror})") from None
+    # also text that is not UTF-8, numbers of thousands of digits, brackets nested as deeply
+    except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path} is not valid JSON ({error}); {EXPORT_ADVICE}") from None
     if not isinstance(values, dict):
         raise ModelFolderError(f"{path} must hold a JSON object; {EXPORT_ADVICE}")
     return values
 
 
-def _check_index(folder: Path) -> None:
-    index_path = folder / "model_index.json"
-    if not index_path.is_file():
+# --- the checks, part by part --------------------------------------------------------------------
+
+
+def check_index(folder: Path) -> None:
+    """Check that `model_index.json` names the classes of a Flux.
+
+    Raises:
+        ModelFolderError: naming all that differ.
+    """
+    path = folder / "model_index.json"
+    if not path.is_file():
         raise ModelFolderError(
             f"{folder} is not a Flux export: it has no model_index.json; "
             "make one with scripts/export_model.py"
         )
-    index = read_json(index_path)
+    index = read_json(path)
     name = index.get("_class_name")
     if name != PIPELINE_CLASS:
         raise ModelFolderError(
-            f"{index_path} is for the pipeline class {name!r}; only {PIPELINE_CLASS!r} "
+            f"{path} is for the pipeline class {name!r}; only {PIPELINE_CLASS!r} "
             "(FLUX.1 text to image) is supported"
         )
+    differing = []
     for component, expected in COMPONENT_CLASSES.items():
         entry = index.get(component)
         # optimum-intel lists the two halves of the autoencoder apart or together
@@ -158,13 +174,20 @@ def _check_index(folder: Path) -> None:
             continue
         found = entry[1] if isinstance(entry, list) and len(entry) == 2 else entry
         if found != expected:
-            raise ModelFolderError(
-                f"{index_path}: {component} is of class {found!r}, expected {expected!r}"
-            )
+            differing.append(f"{component} is of class {found!r}, expected {expected!r}")
+    if differing:
+        raise ModelFolderError(f"{path}: {', '.join(differing)}; {EXPORT_ADVICE}")
 
 
-def _check_ir(stem: Path) -> None:
-    """Check that a model's files are there and as long as its description says."""
+def read_ir(stem: Path, part: str) -> dict[str, int]:
+    """Check that a part's model is there, whole and the right one.
+
+    Returns:
+        The bytes of its constants by element type, as in `{"f16": 6907520, "i64": 4616}`.
+
+    Raises:
+        ModelFolderError: if a file is missing, shorter than its description says, or another's.
+    """
     xml, weights = stem.with_suffix(".xml"), stem.with_suffix(".bin")
     if not xml.is_file():
         folder = stem.parent
@@ -178,8 +201,8 @@ def _check_ir(stem: Path) -> None:
     text = xml.read_text(encoding="utf-8", errors="replace")
     if not text.rstrip().endswith("</net>"):
         raise ModelFolderError(f"{xml} is truncated or no OpenVINO model; {EXPORT_ADVICE}")
-    extents = re.findall(r'\boffset="(\d+)" size="(\d+)"', text)
-    needed = max((int(offset) + int(size) for offset, size in extents), default=0)
+    constants = [_constant(tag) for tag in re.findall(r'<data [^>]*\boffset="[^>]*>', text)]
+    needed = max((offset + size for _, offset, size in constants), default=0)
     if needed and not weights.is_file():
         raise ModelFolderError(f"{weights} is missing; {EXPORT_ADVICE}")
     present = weights.stat().st_size if needed else 0
@@ -187,3 +210,86 @@ def _check_ir(stem: Path) -> None:
         raise ModelFolderError(
             f"{weights} is truncated: {present} bytes instead of {needed}; {EXPORT_ADVICE}"
         )
+    tensor = TENSORS[part]
+    if not re.search(rf'\bnames="([^"]*,)?{tensor}[",]', text):
+        raise ModelFolderError(
+            f"{xml} is the model of another part: it has no {tensor!r}; {EXPORT_ADVICE}"
+        )
+    bytes_by_type: dict[str, int] = {}
+    for element_type, _, size in constants:
+        bytes_by_type[element_type] = bytes_by_type.get(element_type, 0) + size
+    return bytes_by_type
+
+
+def _constant(tag: str) -> tuple[str, int, int]:
+    """Element type, offset and size of a constant, from its tag in a model's description."""
+    found = re.findall(r'\b(element_type|offset|size)="(\w{1,18})"', tag)
+    values = {"element_type": "?", "offset": "0", "size": "0"} | dict(found)
+    offset, size = (int(n) if n.isdecimal() else 0 for n in (values["offset"], values["size"]))
+    return values["element_type"], offset, size
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a JSON object, and name its file in the errors about its values."""
+    values = read_json(path)
+    try:
+        yield values
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ModelFolderError(f"{path}: {error}; {EXPORT_ADVICE}") from error
+
+
+def _count(config: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    return whole_number(name, config.get(name, default), 1, most)
+
+
+def _transformer(folder: Path) -> dict[str, Any]:
+    with _naming(folder / "transformer" / "config.json") as config:
+        guidance = config.get("guidance_embeds", False)
+        if not isinstance(guidance, bool):
+            raise TypeError(f"guidance_embeds must be true or false, got {guidance!r}")
+        return {
+            "in_channels": _count(config, "in_channels", 64, 10_000),
+            "guidance_embeds": guidance,
+        }
+
+
+def _vae(folder: Path) -> dict[str, Any]:
+    with _naming(folder / "vae_decoder" / "config.json") as config:
+        blocks = config.get("block_out_channels")
+        if not isinstance(blocks, list) or not 1 <= len(blocks) <= 8:
+            raise TypeError(f"block_out_channels must be a list of 1 to 8 numbers, got {blocks!r}")
+        scaling, shift = (config.get(name) for name in ("scaling_factor", "shift_factor"))
+        if not all(math.isfinite(factor or 0) for factor in (scaling, shift)):
+            raise ValueError(f"scaling_factor and shift_factor must be finite: {scaling}, {shift}")
+        return {
+            "latent_channels": _count(config, "latent_channels", 4, 1000),
+            "vae_scale": 2 ** (len(blocks) - 1),
+            "scaling_factor": float(scaling or 1.0),
+            "shift_factor": float(shift or 0.0),
+        }
+
+
+def _text_encoder(folder: Path) -> dict[str, Any]:
+    with _naming(folder / "text_encoder" / "config.json") as config:
+        return {"clip_length": _count(config, "max_position_embeddings", 77, 10_000)}
+
+
+def _scheduler(folder: Path) -> dict[str, Any]:
+    with _naming(folder / "scheduler" / "scheduler_config.json") as config:
+        return {"scheduler": FlowMatchSchedule.from_config(config)}
+
+
+def _defaults(folder: Path) -> dict[str, Any]:
+    path = folder / "generation_config.json"
+    return {"defaults": read_json(path) if path.exists() else {}}
+
+
+# What reads the JSON of each part, and returns the fields of a `FluxFolder`.
+CONFIGS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "text_encoder": _text_encoder,
+    "transformer": _transformer,
+    "vae_decoder": _vae,
+    "scheduler": _scheduler,
+    "generation_config.json": _defaults,
+}

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .config import TaylorSeerCacheConfig
-from .generation import Devices, Generated, Hooks, Job, StaticShape
+from .generation import Devices, Generated, Hooks, ImageGenerationConfig, Job, StaticShape
 from .model_folder import FluxFolder, read_json
 from .plan import CachePlan
 from .report import installed_version
@@ -42,7 +42,11 @@ def missing_native_support() -> str | None:
     Only looks at the installed version: importing an old openvino_genai beside a newer openvino, or
     on a newer export, can end the process.
     """
-    version = installed_version("openvino-genai")
+    return missing_in_version(installed_version("openvino-genai"))
+
+
+def missing_in_version(version: str | None) -> str | None:
+    """Say why openvino_genai of this version (None: not installed) cannot be used at all."""
     if version is None:
         return "openvino_genai is not installed"
     try:
@@ -81,28 +85,33 @@ def native_obstacle(
     job: Job, folder: FluxFolder, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> str | None:
     """Say why openvino_genai cannot do exactly this job, None if it can."""
-    reason = missing_native_support()
+    reason = missing_native_support() or settings_obstacle(job.settings, folder)
     if reason:
         return reason
-    cache = job.settings.cache
-    if cache is not None and not (isinstance(cache, TaylorSeerCacheConfig) and cache.is_native):
-        return "openvino_genai caches with max_order=1, abscissa='step' and no corrector only"
     if job.hooks.recorder is not None:
         return "openvino_genai does not show the transformer's outputs"
     if job.hooks.callback is not None:
         return "openvino_genai drops callbacks and aborts when one raises"
-    generator = job.settings.generator
-    if generator is not None and not type(generator).__module__.startswith("openvino_genai"):
-        return "openvino_genai takes noise from its own generators only"
-    scheduler = folder.scheduler
-    if scheduler.use_dynamic_shifting and scheduler.time_shift_type != "exponential":
-        return f"openvino_genai gives time_shift_type={scheduler.time_shift_type!r} another meaning"
     lengths = (folder.clip_length, job.settings.max_sequence_length)
     for tokenizer, prompt, length in zip(
         tokenizers, (job.prompt, job.prompt_2), lengths, strict=True
     ):
         if len(tokenizer.encode(prompt)) > length:
             return f"openvino_genai loses the end token of prompts over {length} tokens"
+    return None
+
+
+def settings_obstacle(settings: ImageGenerationConfig, folder: FluxFolder) -> str | None:
+    """Say why openvino_genai cannot draw exactly so, whatever the prompt, None if it can."""
+    cache = settings.cache
+    if cache is not None and not (isinstance(cache, TaylorSeerCacheConfig) and cache.is_native):
+        return "openvino_genai caches with max_order=1, abscissa='step' and no corrector only"
+    generator = settings.generator
+    if generator is not None and not type(generator).__module__.startswith("openvino_genai"):
+        return "openvino_genai takes noise from its own generators only"
+    scheduler = folder.scheduler
+    if scheduler.use_dynamic_shifting and scheduler.time_shift_type != "exponential":
+        return f"openvino_genai gives time_shift_type={scheduler.time_shift_type!r} another meaning"
     return None
 
 

@@ -24,10 +24,10 @@ from .generation import (
     StaticShape,
     StepCallback,
 )
-from .model_folder import FluxFolder, ModelFolderError
+from .model_folder import FluxFolder
 from .plan import CachePlan, schedule_text
 from .policy import CachePolicy
-from .presets import resolve_cache
+from .presets import model_defaults, resolve_cache
 from .report import (
     GenerationReport,
     GenerationResult,
@@ -83,11 +83,7 @@ class Text2ImagePipeline:
         from .backends import Backends, memory_options
 
         self._folder = FluxFolder.read(models_path)
-        try:
-            self._config = ImageGenerationConfig().updated(self._folder.defaults)
-        except (TypeError, ValueError) as error:
-            path = self._folder.path / "generation_config.json"
-            raise ModelFolderError(f"{path}: {error}") from error
+        self._config = model_defaults(self._folder.path, self._folder.defaults)
         self._backends = Backends(
             self._folder,
             backend,
@@ -222,8 +218,7 @@ class Text2ImagePipeline:
     # --- how ---
 
     def _sigmas(self, settings: ImageGenerationConfig) -> NDArray[np.float32]:
-        image_tokens = settings.height * settings.width // (2 * self._folder.vae_scale) ** 2
-        return self._folder.scheduler.sigmas(settings.num_inference_steps, image_tokens)
+        return self._folder.sigmas(settings.num_inference_steps, settings.height, settings.width)
 
     def _prepare(
         self,

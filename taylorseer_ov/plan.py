@@ -38,6 +38,7 @@ from .config import Abscissa, TaylorSeerCacheConfig
 from .schedule import Schedule, step_schedule
 
 PLAN_FORMAT = "taylorseer_ov.CachePlan/2"
+MOST_STEPS = 10_000  # a plan read from a file may have
 
 
 class CachePlan:
@@ -199,16 +200,30 @@ class CachePlan:
 
     @classmethod
     def from_json(cls, text: str) -> CachePlan:
-        """Build from what `to_json` wrote; floats come back exactly."""
-        values: Any = json.loads(text)
+        """Build from what `to_json` wrote; floats come back exactly.
+
+        Raises:
+            ValueError: if it is no cache plan, or a damaged one.
+        """
+        try:
+            values: Any = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("not a cache plan: brackets nested too deeply") from error
         if not isinstance(values, dict) or values.get("format") != PLAN_FORMAT:
             raise ValueError(f"not a cache plan, whose 'format' is {PLAN_FORMAT!r}: {text[:80]!r}")
-        mask = parse_schedule(values["mask"])
-        weights = np.zeros((len(mask), len(mask)))
-        for i, row in enumerate(values["rows"]):
-            for j, weight in row.items():
-                weights[i, int(j)] = weight
-        return cls(mask, weights, values["sigmas"])
+        try:
+            mask = parse_schedule(values["mask"])
+            if not len(values["rows"]) == len(mask) <= MOST_STEPS:
+                raise ValueError(
+                    f"{len(values['rows'])} rows for {len(mask)} steps, at most {MOST_STEPS}"
+                )
+            weights = np.zeros((len(mask), len(mask)))
+            for i, row in enumerate(values["rows"]):
+                for j, weight in row.items():
+                    weights[i, int(j)] = weight
+            return cls(mask, weights, values["sigmas"])
+        except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
+            raise ValueError(f"a damaged cache plan: {error!r}") from error
 
 
 def noise_levels(sigmas: ArrayLike, steps: int | None = None) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import whole_number
 from .config import TaylorSeerCacheConfig
-from .model_folder import FluxFolder, read_json
+from .generation import ImageGenerationConfig
+from .model_folder import FluxFolder, ModelFolderError, read_json
 from .plan import CachePlan
 from .policy import CachePolicy
 from .schedule import InactiveCacheWarning, Schedule
@@ -33,6 +36,26 @@ class Decision(NamedTuple):
 
     cache: CachePlan | CachePolicy
     name: str
+
+
+def model_defaults(path: Path, values: Mapping[str, Any]) -> ImageGenerationConfig:
+    """Return the settings that a model's `generation_config.json` makes of the defaults.
+
+    Args:
+        path: the model's folder.
+        values: what the file says.
+
+    Raises:
+        ModelFolderError: if a value is not allowed. It may name a preset but no file with a cache
+            plan: nothing in a model's folder leads outside it.
+    """
+    try:
+        settings = ImageGenerationConfig().updated(values)
+        if isinstance(settings.cache, str) and settings.cache not in PRESETS:
+            raise ValueError(f"cache must be one of {', '.join(PRESETS)}, got {settings.cache!r}")
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ModelFolderError(f"{path / 'generation_config.json'}: {error}") from error
+    return settings
 
 
 def resolve_cache(
@@ -120,7 +143,10 @@ def _load_plan(path: str) -> CachePlan:
         raise ValueError(
             f"cache={path!r} is no preset ({', '.join(PRESETS)}) and no file with a cache plan"
         )
-    return CachePlan.from_json(Path(path).read_text(encoding="utf-8"))
+    try:
+        return CachePlan.from_json(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"cache={path!r}: {error}") from error
 
 
 # --- calibrated plans beside a model -----------------------------------------------------------
@@ -202,4 +228,6 @@ def _to_dict(learned: CalibratedPlan) -> dict[str, Any]:
 
 
 def _from_dict(entry: dict[str, Any]) -> CalibratedPlan:
+    for name in ("height", "width"):
+        whole_number(name, entry[name], 16)
     return CalibratedPlan(**(entry | {"plan": CachePlan.from_json(json.dumps(entry["plan"]))}))

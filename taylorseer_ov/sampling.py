@@ -74,7 +74,23 @@ class FlowMatchSchedule:
                 "time_shift_type must be 'exponential' or 'linear', "
                 f"got {schedule.time_shift_type!r}"
             )
+        schedule._check_levels()
         return schedule
+
+    def _check_levels(self) -> None:
+        """Check that the noise levels of small and large pictures are numbers, and fall."""
+        if not (math.isfinite(self.num_train_timesteps) and self.num_train_timesteps >= 1):
+            raise ValueError(f"num_train_timesteps must be 1 or more: {self.num_train_timesteps}")
+        for image_tokens in (64, 16384):
+            try:
+                with np.errstate(all="ignore"):
+                    levels = self.sigmas(8, image_tokens)
+            except ArithmeticError as error:
+                raise ValueError(f"these scheduler options give no noise levels: {error}") from None
+            if not (np.isfinite(levels).all() and (np.diff(levels) < 0).all()):
+                raise ValueError(
+                    f"these scheduler options give noise levels that do not fall to 0: {levels}"
+                )
 
     def sigmas(self, num_inference_steps: int, image_tokens: int) -> Array:
         """Return the noise levels, float32 (n + 1,), from near 1 down to the final 0."""

@@ -1,4 +1,4 @@
-"""`taylorseer-ov calibrate`: learn cache plans for a model, which the presets then use."""
+"""`taylorseer-ov calibrate`: learn cache plans for a model, and colours for its previews."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .console import Console
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        "calibrate", help="learn cache plans for a model, which the presets then use"
+        "calibrate", help="learn cache plans for a model, which the presets use, and previews"
     )
     options.add_words(parser, prompt=False)
     parser.add_argument(
@@ -29,9 +29,10 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Calibrate, and write the plans beside the model."""
+    """Calibrate, and write the plans and the preview beside the model."""
     from ..calibration import calibrate
     from ..presets import PRESETS, write_plans
+    from ..preview import fit_preview, write_preview
 
     options.take_words(arguments, "model")
     prompts = options.read_lines(arguments.prompts)
@@ -52,3 +53,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     path = write_plans(pipeline.folder, plans)
     console.say(f"wrote {path}")
     console.event("plans", path=str(path), held_out_db=[plan.held_out_db for plan in plans])
+    settings |= {"num_inference_steps": steps, "cache": plans[0].plan}
+    preview = fit_preview(pipeline, prompts, first_seed=arguments.seed, say=console.say, **settings)
+    path = write_preview(pipeline.folder, preview)
+    console.say(f"wrote {path}")
+    console.event("preview_map", path=str(path))
