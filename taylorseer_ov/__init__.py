@@ -15,6 +15,8 @@ from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
 from .generation import ImageGenerationConfig
 from .model_folder import ModelFolderError, demo_model_path
+from .optimum import cache_report, disable_cache, enable_cache
+from .optimum_report import CacheReport
 from .pipeline import PromptWarning, Text2ImagePipeline
 from .plan import CachePlan
 from .quality import psnr, ssim
@@ -23,6 +25,7 @@ from .schedule import InactiveCacheWarning, step_schedule
 
 __all__ = [
     "CachePlan",
+    "CacheReport",
     "ErrorControl",
     "GenerationReport",
     "GenerationResult",
@@ -32,8 +35,11 @@ __all__ = [
     "PromptWarning",
     "TaylorSeerCacheConfig",
     "Text2ImagePipeline",
+    "cache_report",
     "calibrate",
     "demo_model_path",
+    "disable_cache",
+    "enable_cache",
     "psnr",
     "ssim",
     "step_schedule",

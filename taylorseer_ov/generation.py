@@ -133,10 +133,15 @@ class ImageGenerationConfig:
             raise TypeError(
                 f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
             )
-        self.cache = _as_cache(self.cache)
+        self.cache = as_cache(self.cache)
 
 
-def _as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None:
+def as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None:
+    """Check that a value can decide what is cached, turning native's configuration into ours.
+
+    Raises:
+        TypeError: if it cannot.
+    """
     if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan | CachePolicy | str):
         return cache
     if isinstance(cache, dict):  # from a model's generation_config.json

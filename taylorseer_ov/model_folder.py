@@ -105,15 +105,24 @@ class FluxFolder:
         return self.scheduler.sigmas(num_inference_steps, image_tokens)
 
     def fingerprint(self, part: str = "transformer") -> str:
-        """Return what identifies a part's weights, without reading gigabytes of them."""
-        stem = self.path / part / "openvino_model"
-        digest = hashlib.sha256(stem.with_suffix(".xml").read_bytes())
-        with stem.with_suffix(".bin").open("rb") as weights:
-            size = weights.seek(0, 2)
-            for place in range(0, size, max(1, size // FINGERPRINT_PIECES)):
-                weights.seek(place)
-                digest.update(weights.read(4096))
-        return f"{size}-{digest.hexdigest()[:32]}"
+        """Return what identifies a part's weights."""
+        return weights_fingerprint(self.path / part)
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Return what identifies the weights of an exported model, without reading gigabytes of them.
+
+    Args:
+        folder: holds `openvino_model.xml` and `openvino_model.bin`.
+    """
+    stem = folder / "openvino_model"
+    digest = hashlib.sha256(stem.with_suffix(".xml").read_bytes())
+    with stem.with_suffix(".bin").open("rb") as weights:
+        size = weights.seek(0, 2)
+        for place in range(0, size, max(1, size // FINGERPRINT_PIECES)):
+            weights.seek(place)
+            digest.update(weights.read(4096))
+    return f"{size}-{digest.hexdigest()[:32]}"
 
 
 def demo_model_path() -> Path:

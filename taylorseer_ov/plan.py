@@ -150,6 +150,21 @@ class CachePlan:
                 weights[i, nodes[-1]] += 1 - damping
         return cls(schedule, weights, levels)
 
+    def after(self, step: int) -> CachePlan:
+        """Return the plan for the steps from `step` on, for when the outputs before it are lost.
+
+        Steps that would have used those run the transformer and use their own output.
+        """
+        if step == 0:
+            return self
+        rest = len(self.mask) - step
+        lost = np.asarray(self.weights[step:, :step].any(axis=1))
+        weights = np.where(lost[:, None], np.eye(rest), self.weights[step:, step:])
+        mask = lost | np.array(self.mask[step:])
+        return CachePlan(
+            mask.tolist(), weights, None if self.sigmas is None else self.sigmas[step:]
+        )
+
     @property
     def num_inference_steps(self) -> int:
         return len(self.mask)
@@ -163,6 +178,12 @@ class CachePlan:
     def is_uncached(self) -> bool:
         """Whether every step just uses its own output."""
         return np.array_equal(self.weights, np.eye(len(self.mask)))
+
+    @property
+    def has_corrector(self) -> bool:
+        """Whether a step that runs the transformer uses more than its own output."""
+        runs = np.array(self.mask)
+        return not np.array_equal(self.weights[runs], np.eye(len(self.mask))[runs])
 
     @property
     def ideal_speed_up(self) -> float:

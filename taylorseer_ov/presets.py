@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .checks import whole_number
 from .config import TaylorSeerCacheConfig
 from .generation import ImageGenerationConfig
-from .model_folder import FluxFolder, ModelFolderError, read_json
+from .model_folder import ModelFolderError, read_json
 from .plan import CachePlan
 from .policy import CachePolicy
 from .schedule import InactiveCacheWarning, Schedule
@@ -29,6 +29,17 @@ from .schedule import InactiveCacheWarning, Schedule
 PRESETS = {"high": 0.50, "balanced": 0.36, "fast": 0.29}
 FEWEST_STEPS = 8
 PLANS_FILE, PLANS_FORMAT = "cache_plans.json", "taylorseer_ov.calibrated/1"
+
+
+class ModelFolder(Protocol):
+    """A model's folder, as far as plans are kept beside a model."""
+
+    @property
+    def path(self) -> Path:
+        """Where the plans lie."""
+
+    def fingerprint(self) -> str:
+        """Return what identifies the weights that plans were calibrated for."""
 
 
 class Decision(NamedTuple):
@@ -61,25 +72,38 @@ def model_defaults(path: Path, values: Mapping[str, Any]) -> ImageGenerationConf
 def resolve_cache(
     cache: TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None,
     sigmas: NDArray[np.floating],
-    folder: FluxFolder,
+    folder: ModelFolder,
+    *,
+    no_corrector: str | None = None,
 ) -> Decision:
     """Return what decides in a generation with these sigmas.
 
+    Args:
+        no_corrector: why a corrector is not possible, None if it is. Then configurations and
+            presets go without, and what was calibrated with one is passed over.
+
     Raises:
-        ValueError: for an unknown preset, or a plan made for other weights, steps or sigmas.
+        ValueError: for an unknown preset, a plan made for other weights, steps or sigmas, or one
+            with a corrector where that is not possible.
     """
     steps = len(sigmas) - 1
     if cache is None:
         return Decision(CachePlan.uncached(steps), "none")
     if isinstance(cache, TaylorSeerCacheConfig):
-        return Decision(CachePlan.taylor(cache, sigmas), str(cache))
+        possible = cache if no_corrector is None else replace(cache, corrector=False)
+        return Decision(CachePlan.taylor(possible, sigmas), str(cache))
     if isinstance(cache, str) and cache in PRESETS:
-        return _preset(cache, sigmas, folder)
+        return _preset(cache, sigmas, folder, corrector=no_corrector is None)
     name = str(cache) if isinstance(cache, str) else repr(cache)
     if isinstance(cache, str):
-        cache = _load_plan(cache)
+        cache = load_plan(cache)
     if isinstance(cache, CachePlan):
         _require_fit(cache, sigmas)
+        if cache.has_corrector and no_corrector is not None:
+            raise ValueError(
+                f"this cache plan has a corrector, or was calibrated with one: {no_corrector}; "
+                "build one with corrector=False"
+            )
     return Decision(cache, name)
 
 
@@ -107,7 +131,9 @@ def _brief(sigmas: NDArray[np.floating] | None) -> str:
     return "any" if sigmas is None else f"[{sigmas[0]:.3f}, {sigmas[1]:.3f} ... {sigmas[-2]:.3f}]"
 
 
-def _preset(name: str, sigmas: NDArray[np.floating], folder: FluxFolder) -> Decision:
+def _preset(
+    name: str, sigmas: NDArray[np.floating], folder: ModelFolder, *, corrector: bool
+) -> Decision:
     steps = len(sigmas) - 1
     if steps < FEWEST_STEPS:
         warnings.warn(
@@ -119,11 +145,13 @@ def _preset(name: str, sigmas: NDArray[np.floating], folder: FluxFolder) -> Deci
         return Decision(CachePlan.uncached(steps), f"{name}: inactive")
     runs = round(PRESETS[name] * steps)
     for learned in read_plans(folder):
-        if learned.plan.transformer_runs == runs and _fits(learned.plan, sigmas):
+        possible = corrector or not learned.plan.has_corrector
+        if possible and learned.plan.transformer_runs == runs and _fits(learned.plan, sigmas):
             return Decision(learned.plan, f"{name}: calibrated for this model")
     schedule = spread_runs(steps, runs)
-    plan = CachePlan.from_mask(schedule, sigmas, abscissa="sigma", corrector=True)
-    return Decision(plan, f"{name}: corrected Taylor, not calibrated for these steps and size")
+    plan = CachePlan.from_mask(schedule, sigmas, abscissa="sigma", corrector=corrector)
+    kind = "corrected Taylor" if corrector else "Taylor"
+    return Decision(plan, f"{name}: {kind}, not calibrated for these steps and size")
 
 
 def spread_runs(steps: int, runs: int) -> Schedule:
@@ -138,7 +166,12 @@ def spread_runs(steps: int, runs: int) -> Schedule:
     return tuple(i in chosen for i in range(steps))
 
 
-def _load_plan(path: str) -> CachePlan:
+def load_plan(path: str) -> CachePlan:
+    """Read a saved plan.
+
+    Raises:
+        ValueError: if there is no such file, or it holds something else.
+    """
     if not Path(path).is_file():
         raise ValueError(
             f"cache={path!r} is no preset ({', '.join(PRESETS)}) and no file with a cache plan"
@@ -179,7 +212,7 @@ class CalibratedPlan:
         return plan.num_inference_steps, plan.transformer_runs, self.height, self.width
 
 
-def read_plans(folder: FluxFolder) -> list[CalibratedPlan]:
+def read_plans(folder: ModelFolder) -> list[CalibratedPlan]:
     """Read the plans that lie beside a model.
 
     Raises:
@@ -200,7 +233,7 @@ def read_plans(folder: FluxFolder) -> list[CalibratedPlan]:
         raise ValueError(f"{path} is damaged ({error}); {advice}") from error
 
 
-def write_plans(folder: FluxFolder, plans: list[CalibratedPlan]) -> Path:
+def write_plans(folder: ModelFolder, plans: list[CalibratedPlan]) -> Path:
     """Write plans beside a model, keeping those that are there for other steps, runs and sizes.
 
     A file that `read_plans` refuses is replaced: to calibrate again is what it advises.

@@ -116,8 +116,8 @@ class GenerationReport:
             f"seed {'of the generator' if self.seed is None else self.seed}, "
             f"guidance {self.guidance_scale:g}, on {' / '.join(dict.fromkeys(self.devices))}",
             f"total {self.total_s:.3f} s = text {self.text_encoding_s:.3f}"
-            f" + {_summary('computed', self.computed_step_s)}"
-            f" + {_summary('predicted', self.predicted_step_s)}"
+            f" + {summary('computed', self.computed_step_s)}"
+            f" + {summary('predicted', self.predicted_step_s)}"
             f" + VAE {self.vae_s:.3f} + rest; load {self.load_s:.2f} s",
             f"openvino {self.openvino_version}, openvino_genai "
             f"{self.openvino_genai_version or 'not installed'}",
@@ -125,11 +125,12 @@ class GenerationReport:
         return "\n".join(lines)
 
 
-def _summary(kind: str, step_s: tuple[float, ...]) -> str:
-    if not step_s:
-        return f"no {kind} step"
-    median_ms = 1000 * statistics.median(step_s)
-    return f"{len(step_s)} {kind} {sum(step_s):.3f} ({median_ms:.3g} ms each)"
+def summary(kind: str, durations_s: tuple[float, ...], what: str = "step") -> str:
+    """Say how many there were, how long all took in seconds, and one of them."""
+    if not durations_s:
+        return f"no {kind} {what}"
+    median_ms = 1000 * statistics.median(durations_s)
+    return f"{len(durations_s)} {kind} {sum(durations_s):.3f} ({median_ms:.3g} ms each)"
 
 
 class GenerationResult:

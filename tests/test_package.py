@@ -9,6 +9,7 @@ import taylorseer_ov
 def test_public_names():
     assert sorted(taylorseer_ov.__all__) == [
         "CachePlan",
+        "CacheReport",
         "ErrorControl",
         "GenerationReport",
         "GenerationResult",
@@ -18,8 +19,11 @@ def test_public_names():
         "PromptWarning",
         "TaylorSeerCacheConfig",
         "Text2ImagePipeline",
+        "cache_report",
         "calibrate",
         "demo_model_path",
+        "disable_cache",
+        "enable_cache",
         "psnr",
         "ssim",
         "step_schedule",
@@ -35,6 +39,7 @@ def test_importing_needs_numpy_only():
     ).stdout.split()
     assert "numpy" in listed
     heavy = {"openvino", "openvino_genai", "openvino_tokenizers", "PIL", "tqdm", "torch"}
+    heavy |= {"diffusers", "optimum", "transformers"}
     assert not heavy & set(listed)
 
 

@@ -162,3 +162,22 @@ def test_interpolation_weights_reproduce_their_nodes():
     np.testing.assert_allclose(
         [interpolation_weights(nodes, x) for x in nodes], np.eye(3), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("corrector", [False, True])
+def test_the_plan_after_a_step_uses_nothing_of_before_it(corrector):
+    plan = CachePlan.from_mask("CCC..C..C.CC", UNEVEN[-13:], max_order=1, corrector=corrector)
+    assert plan.after(0) is plan
+    rest = plan.after(5)
+    # of its steps 5 to 11, the two forecasts that need the run in step 2 are computed
+    assert str(rest) == "CCCC.CC"
+    assert np.array_equal(rest.sigmas, plan.sigmas[5:])
+    for step, row in enumerate(plan.weights[5:]):
+        expected = np.eye(7)[step] if row[:5].any() else row[5:]
+        assert np.array_equal(rest.weights[step], expected)
+
+
+def test_a_corrector_is_what_makes_a_run_use_more_than_its_output():
+    assert not CachePlan.uncached(4).has_corrector
+    assert not CachePlan.from_mask("CC..CC", UNEVEN[-7:]).has_corrector
+    assert CachePlan.from_mask("CC..CC", UNEVEN[-7:], corrector=True).has_corrector
