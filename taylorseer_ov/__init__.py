@@ -10,6 +10,7 @@ result.images[0].save("circle.png")
 print(result.report)
 """
 
+from .batch import run_batch
 from .calibration import calibrate
 from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
@@ -18,6 +19,7 @@ from .model_folder import ModelFolderError, demo_model_path
 from .pipeline import PromptWarning, Text2ImagePipeline
 from .plan import CachePlan
 from .quality import psnr, ssim
+from .recipe import Recipe, RecipeError
 from .report import GenerationReport, GenerationResult
 from .schedule import InactiveCacheWarning, step_schedule
 
@@ -30,11 +32,14 @@ __all__ = [
     "InactiveCacheWarning",
     "ModelFolderError",
     "PromptWarning",
+    "Recipe",
+    "RecipeError",
     "TaylorSeerCacheConfig",
     "Text2ImagePipeline",
     "calibrate",
     "demo_model_path",
     "psnr",
+    "run_batch",
     "ssim",
     "step_schedule",
 ]

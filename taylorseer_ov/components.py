@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -37,6 +38,15 @@ def check_device(device: str) -> None:
                 f"unknown device {plain!r}; available here: {', '.join(available)} "
                 "(a missing Intel GPU or NPU usually lacks its driver)"
             )
+
+
+@functools.cache
+def device_name(device: str) -> str:
+    """Return what a device is by its maker's name, or `device` itself if it is several."""
+    try:
+        return str(ov.Core().get_property(device, "FULL_DEVICE_NAME"))
+    except RuntimeError:
+        return device
 
 
 class Tokenizer:

@@ -100,9 +100,9 @@ class FluxFolder:
                 raise
             raise ModelFolderError(f"{folder}: {error}; {EXPORT_ADVICE}") from error
 
-    def fingerprint(self) -> str:
-        """Return what identifies the transformer's weights, without reading gigabytes of them."""
-        stem = self.path / "transformer" / "openvino_model"
+    def fingerprint(self, part: str = "transformer") -> str:
+        """Return what identifies a part's weights, without reading gigabytes of them."""
+        stem = self.path / part / "openvino_model"
         digest = hashlib.sha256(stem.with_suffix(".xml").read_bytes())
         with stem.with_suffix(".bin").open("rb") as weights:
             size = weights.seek(0, 2)

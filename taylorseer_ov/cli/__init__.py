@@ -12,11 +12,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from . import calibrate, compare, completion, export, generate
+from . import batch, calibrate, compare, completion, export, generate, info
 from .console import Console, MisuseError
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
-COMMANDS = (generate, compare, calibrate, export, completion)
+COMMANDS = (generate, batch, compare, calibrate, export, info, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
