@@ -10,6 +10,7 @@ result.images[0].save("circle.png")
 print(result.report)
 """
 
+from .batch import run_batch
 from .calibration import calibrate
 from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
@@ -20,6 +21,7 @@ from .optimum_report import CacheReport
 from .pipeline import PromptWarning, Text2ImagePipeline
 from .plan import CachePlan
 from .quality import psnr, ssim
+from .recipe import Recipe, RecipeError
 from .report import GenerationReport, GenerationResult
 from .schedule import InactiveCacheWarning, step_schedule
 
@@ -33,6 +35,8 @@ __all__ = [
     "InactiveCacheWarning",
     "ModelFolderError",
     "PromptWarning",
+    "Recipe",
+    "RecipeError",
     "TaylorSeerCacheConfig",
     "Text2ImagePipeline",
     "cache_report",
@@ -41,6 +45,7 @@ __all__ = [
     "disable_cache",
     "enable_cache",
     "psnr",
+    "run_batch",
     "ssim",
     "step_schedule",
 ]

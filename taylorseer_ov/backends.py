@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gc
+import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from .components import Tokenizer, check_device
+import openvino as ov
+
+from .components import Tokenizer, check_device, device_name
 from .generation import Devices, Job, MemoryOptions, StaticShape
 from .model_folder import FluxFolder
 from .native import NativeBackend, missing_native_support, native_obstacle
 from .python_backend import PythonBackend
+from .recipe import Environment, noise_of_seeds
+from .report import installed_version
 
 Backend = Literal["auto", "native", "python"]
 
@@ -40,7 +46,7 @@ class Backends:
             raise ValueError(f"backend must be 'auto', 'native' or 'python', got {requested!r}")
         if requested == "native":
             _refuse_native_if(missing_native_support() or memory.native_obstacle)
-        self._folder, self._requested, self._memory = folder, requested, memory
+        self._folder, self._requested, self.memory = folder, requested, memory
         self.static: StaticShape | None = None
         self.load_s = 0.0
         self._loaded: PythonBackend | NativeBackend | None = None
@@ -70,7 +76,7 @@ class Backends:
         """
         if self._requested == "python":
             return "python", "as requested"
-        obstacle = self._memory.native_obstacle or native_obstacle(
+        obstacle = self.memory.native_obstacle or native_obstacle(
             job, self._folder, self.tokenizers
         )
         if self._requested == "native":
@@ -80,9 +86,28 @@ class Backends:
             return "python", obstacle
         return "native", "openvino_genai does exactly what was asked"
 
+    def environment(self, job: Job, weights: Mapping[str, str]) -> Environment:
+        """Return what would draw a job, with these fingerprints of the model's parts.
+
+        Raises:
+            RuntimeError: as `choose` does.
+        """
+        return Environment(
+            model=self._folder.path.resolve().name,
+            weights=weights,
+            backend=self.choose(job)[0],
+            noise=noise_of_seeds(),
+            devices=self.devices._asdict(),
+            processors={device: device_name(device) for device in self.devices},
+            properties=_plain(self.properties),
+            fixed_shapes=self.static is not None,
+            vae_tiling=self.memory.vae_tiling,
+            versions=_versions(),
+        )
+
     def load_first(self, text_length: int) -> None:
         """Load the backend that is likely to be needed, before a job is known."""
-        obstacle = missing_native_support() or self._memory.native_obstacle
+        obstacle = missing_native_support() or self.memory.native_obstacle
         self.load("python" if self._requested == "python" or obstacle else "native", text_length)
 
     def load(self, name: str, text_length: int) -> PythonBackend | NativeBackend:
@@ -107,7 +132,7 @@ class Backends:
                 self.devices,
                 self.properties,
                 self.static,
-                self._memory,
+                self.memory,
             )
             self.load_s = time.perf_counter() - start_s
         return self._loaded
@@ -138,6 +163,28 @@ def memory_options(
     return MemoryOptions(
         low_memory, vae_tiling, None if embedding_cache is None else Path(embedding_cache)
     )
+
+
+def _plain(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Properties as texts, without paths: they tell of a person and nothing of a picture."""
+    texts = {
+        name: value.get_type_name() if isinstance(value, ov.Type) else str(value)
+        for name, value in properties.items()
+    }
+    return {
+        name: text
+        for name, text in texts.items()
+        if not (name.endswith(("_DIR", "_PATH")) or set(text) & set("/\\"))
+    }
+
+
+def _versions() -> dict[str, str]:
+    from . import __version__
+
+    packages = ("openvino", "openvino-tokenizers", "openvino-genai", "numpy")
+    installed = {name: installed_version(name) for name in packages}
+    found = {name: version for name, version in installed.items() if version is not None}
+    return {"taylorseer_ov": __version__, "Python": platform.python_version()} | found
 
 
 def _refuse_native_if(obstacle: str | None) -> None:

@@ -8,6 +8,22 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def text(name: str, value: Any) -> str:
+    """Return `value`.
+
+    Raises:
+        TypeError: if it is not a text.
+        ValueError: if it has halves of surrogate pairs, which no encoding knows.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} is not valid Unicode: {error}") from None
+    return value
+
+
 def whole_number(
     name: str, value: Any, minimum: int | None = None, maximum: int | None = None
 ) -> int:

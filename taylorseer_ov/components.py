@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def check_device(device: str) -> None:
         ValueError: naming the device and those that are available.
     """
     known_device(device, ov.Core().available_devices)
+
+
+@functools.cache
+def device_name(device: str) -> str:
+    """Return what a device is by its maker's name, or `device` itself if it is several."""
+    try:
+        return str(ov.Core().get_property(device, "FULL_DEVICE_NAME"))
+    except RuntimeError:
+        return device
 
 
 class Tokenizer:

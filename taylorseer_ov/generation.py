@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import whole_number
+from .checks import text, whole_number
 from .config import TaylorSeerCacheConfig
+from .control import ErrorControl
 from .latents import MAX_SEED, NoiseGenerator
 from .plan import CachePlan
 from .policy import CachePolicy
@@ -127,8 +128,8 @@ class ImageGenerationConfig:
             raise TypeError(f"guidance_scale must be a number, got {guidance!r}")
         if not (math.isfinite(guidance) and guidance >= 0):
             raise ValueError(f"guidance_scale must be finite and not negative, got {guidance}")
-        if self.prompt_2 is not None and not isinstance(self.prompt_2, str):
-            raise TypeError(f"prompt_2 must be a text, got {self.prompt_2!r}")
+        if self.prompt_2 is not None:
+            text("prompt_2", self.prompt_2)
         if self.generator is not None and not hasattr(self.generator, "randn_tensor"):
             raise TypeError(
                 f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
@@ -144,7 +145,9 @@ def as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | CachePolicy | st
     """
     if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan | CachePolicy | str):
         return cache
-    if isinstance(cache, dict):  # from a model's generation_config.json
+    if isinstance(cache, dict):  # from JSON: a model's, a batch's, a picture's
+        if set(cache) & {field.name for field in dataclasses.fields(ErrorControl)}:
+            return ErrorControl(**cache)
         return TaylorSeerCacheConfig.from_dict(cache)
     if type(cache).__module__.startswith("openvino_genai"):
         return TaylorSeerCacheConfig.from_native(cache)

@@ -7,12 +7,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import text
 from .generation import (
     Devices,
     Generated,
@@ -28,6 +30,7 @@ from .model_folder import FluxFolder
 from .plan import CachePlan, schedule_text
 from .policy import CachePolicy
 from .presets import model_defaults, resolve_cache
+from .recipe import Environment, Recipe
 from .report import (
     GenerationReport,
     GenerationResult,
@@ -37,7 +40,7 @@ from .report import (
 from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from .backends import Backend
+    from .backends import Backend, Backends
 
 
 class PromptWarning(UserWarning):
@@ -173,7 +176,14 @@ class Text2ImagePipeline:
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
         """
-        job = self._prepare(prompt, Hooks(callback, progress, recorder, stop), settings)
+        return self.draw(self._prepare(prompt, Hooks(callback, progress, recorder, stop), settings))
+
+    def prepare(self, prompt: str, **settings: Any) -> Job:
+        """Check what `generate` would be asked, raising and warning as it does."""
+        return self._prepare(prompt, Hooks(), settings)
+
+    def draw(self, job: Job) -> GenerationResult:
+        """Draw what was prepared."""
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
@@ -184,8 +194,23 @@ class Text2ImagePipeline:
             total_s = time.perf_counter() - start_s - drawn.load_s
         finally:
             self._lock.release()
-        self._report = self._describe(job, drawn, chosen, reason, total_s)
-        return GenerationResult(drawn.pictures, self._report)
+        return self.result(job, drawn, chosen, reason, total_s)
+
+    def result(
+        self, job: Job, drawn: Generated, backend: str, reason: str, total_s: float
+    ) -> GenerationResult:
+        """Put what a backend has drawn together with the account of it."""
+        self._report = self._describe(job, drawn, backend, reason, total_s)
+        recipe = Recipe.of(job, self._report, self.environment(job))
+        return GenerationResult(drawn.pictures, self._report, recipe)
+
+    def environment(self, job: Job) -> Environment:
+        """Return what would draw a job.
+
+        Raises:
+            RuntimeError: if the native backend was demanded and cannot do exactly this.
+        """
+        return self._backends.environment(job, self._weights)
 
     def decode(
         self, latents: Any, *, height: int | None = None, width: int | None = None
@@ -210,6 +235,16 @@ class Text2ImagePipeline:
         """Return the noise levels of a generation with these settings, float32 (n + 1,)."""
         return self._sigmas(self._config.updated(settings))
 
+    @cached_property
+    def _weights(self) -> dict[str, str]:
+        parts = ("text_encoder", "text_encoder_2", "transformer", "vae_decoder")
+        return {part: self._folder.fingerprint(part) for part in parts}
+
+    @property
+    def backends(self) -> Backends:
+        """The models, for those who run them one by one."""
+        return self._backends
+
     @property
     def folder(self) -> FluxFolder:
         """The checked model folder."""
@@ -226,8 +261,7 @@ class Text2ImagePipeline:
         hooks: Hooks,
         settings: dict[str, Any],
     ) -> Job:
-        if not isinstance(prompt, str):
-            raise TypeError(f"prompt must be a text, got {prompt!r}")
+        text("prompt", prompt)
         hooks.validate()
         chosen = self._config.updated(settings)
         self._check_static(chosen)

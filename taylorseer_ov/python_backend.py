@@ -154,10 +154,17 @@ class PythonBackend:
 
     def encode(self, job: Job) -> Conditioning:
         """Encode the prompts of a job."""
-        clip_tokenizer, t5_tokenizer = self._tokenizers
-        clip_row = clip_tokenizer.row(job.prompt, self._folder.clip_length)
-        t5_row = t5_tokenizer.row(job.prompt_2, job.settings.max_sequence_length)
-        return Conditioning(pooled=self._clip()(clip_row), text=self._t5()(t5_row))
+        return Conditioning(pooled=self.encode_pooled(job), text=self.encode_text(job))
+
+    def encode_pooled(self, job: Job) -> Array:
+        """Encode the prompt for CLIP: (1, P)."""
+        row = self._tokenizers[0].row(job.prompt, self._folder.clip_length)
+        return self._clip()(row)
+
+    def encode_text(self, job: Job) -> Array:
+        """Encode the prompt for T5: (1, L, D)."""
+        row = self._tokenizers[1].row(job.prompt_2, job.settings.max_sequence_length)
+        return self._t5()(row)
 
     def denoise(self, job: Job, conditioning: Conditioning) -> Denoised:
         """Take the steps of a job from noise to packed latents."""

@@ -6,6 +6,7 @@ import json
 import statistics
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from .recipe import Recipe
 
 
 def installed_version(package: str) -> str | None:
@@ -139,11 +142,13 @@ class GenerationResult:
     Attributes:
         data: uint8 (N, height, width, 3).
         report: what ran and how long it took.
+        recipe: how to draw the first picture again; `recipe.at(index)` is another one's.
     """
 
-    def __init__(self, data: NDArray[np.uint8], report: GenerationReport) -> None:
+    def __init__(self, data: NDArray[np.uint8], report: GenerationReport, recipe: Recipe) -> None:
         self.data = data
         self.report = report
+        self.recipe = recipe
 
     @property
     def images(self) -> list[Image]:
@@ -151,6 +156,24 @@ class GenerationResult:
         from PIL import Image
 
         return [Image.fromarray(picture) for picture in self.data]
+
+    def save(self, target: str | Path, metadata: bool = True) -> list[Path]:
+        """Write the pictures as PNG files, each whole or not at all, and return their paths.
+
+        Nothing is overwritten: where a name is taken, a number is added.
+
+        Args:
+            target: a path that ends in .png, or a folder, in which the pictures are named after
+                prompt and seed: `a-red-circle_seed42.png`. Folders are made as needed.
+            metadata: keep the recipe in the pictures, for `Recipe.from_picture`, and the text that
+                AUTOMATIC1111's web UI reads.
+
+        Raises:
+            ValueError: for a path with another ending.
+        """
+        from .picture_file import save
+
+        return save(self, target, metadata)
 
 
 class MeanStdPair(NamedTuple):

@@ -61,8 +61,13 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[StopRequest]:
+def stop_on_interrupt(
+    promise: str = "finishing this step, then saving what there is",
+) -> Iterator[StopRequest]:
     """Within this block Ctrl-C asks to stop, and a second Ctrl-C ends the process at once.
+
+    Args:
+        promise: what a person is told after the first one.
 
     Python handles signals in the main thread between two of its operations. A native generation
     is one long operation, so run it with `in_thread`.
@@ -74,8 +79,7 @@ def stop_on_interrupt() -> Iterator[StopRequest]:
             os._exit(130)
         request.ask()
         print(
-            "\ntaylorseer-ov: finishing this step, then saving what there is; "
-            "Ctrl-C again stops at once",
+            f"\ntaylorseer-ov: {promise}; Ctrl-C again stops at once",
             file=sys.stderr,
             flush=True,
         )

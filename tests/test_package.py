@@ -17,6 +17,8 @@ def test_public_names():
         "InactiveCacheWarning",
         "ModelFolderError",
         "PromptWarning",
+        "Recipe",
+        "RecipeError",
         "TaylorSeerCacheConfig",
         "Text2ImagePipeline",
         "cache_report",
@@ -25,6 +27,7 @@ def test_public_names():
         "disable_cache",
         "enable_cache",
         "psnr",
+        "run_batch",
         "ssim",
         "step_schedule",
     ]

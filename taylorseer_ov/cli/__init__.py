@@ -12,11 +12,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from . import calibrate, compare, completion, doctor, export, generate
+from . import batch, calibrate, compare, completion, doctor, export, generate, info
 from .console import Console, MisuseError
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
-COMMANDS = (generate, compare, calibrate, export, doctor, completion)
+COMMANDS = (generate, batch, compare, calibrate, export, info, doctor, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

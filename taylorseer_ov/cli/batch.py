@@ -1,0 +1,172 @@
+"""`taylorseer-ov batch`: draw the lines of a file, in as many sittings as it takes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import options
+from .console import Console, MisuseError
+
+if TYPE_CHECKING:
+    from ..pipeline import Text2ImagePipeline
+    from ..prompt_file import BadLine, BatchLine
+    from ..waiting import StopRequest
+
+STAGES = {"pooled": "encoded with CLIP", "text": "encoded with T5", "latents": "denoised"}
+
+
+def add_to(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "batch", help="draw the lines of a file; can be stopped and run again at any time"
+    )
+    options.add_words(parser, prompt=False)
+    parser.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="a prompt a line, or JSON lines with a prompt and settings: "
+        '{"prompt": "a red circle", "seed": 1, "steps": 28, "cache": "fast", "name": "circle"}; '
+        "- reads stdin. A second word means the same",
+    )
+    parser.add_argument(
+        "-o",
+        "--output-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="for the pictures and manifest.jsonl; what is there is not drawn again",
+    )
+    parser.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="draw the I-th of N shares"
+    )
+    parser.add_argument("--seed", type=int, help="of the lines that have none (default: 42)")
+    parser.add_argument(
+        "--skip-bad-lines", action="store_true", help="leave out lines that cannot be drawn"
+    )
+    parser.add_argument(
+        "--no-metadata", action="store_true", help="keep how they were made out of the pictures"
+    )
+    options.add_settings_options(parser)
+    options.add_cache_options(parser)
+    options.add_pipeline_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Draw what is missing; 1 if lines failed or were left out, 130 if stopped."""
+    from ..waiting import in_thread, stop_on_interrupt
+
+    options.take_words(arguments, "model", "prompts")
+    lines = _read(arguments.prompts)
+    options.writable_folder(arguments.output_dir, "--output-dir")
+    pipeline = options.make_pipeline(arguments)
+    (cache,) = options.caches_of(arguments)
+    settings = options.settings_of(arguments) | {"cache": cache}
+    if arguments.seed is not None:
+        settings["rng_seed"] = arguments.seed
+    pipeline.set_generation_config(pipeline.get_generation_config().updated(settings))
+    with stop_on_interrupt("finishing this picture") as stop:
+        return in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
+
+
+def _draw(
+    pipeline: Text2ImagePipeline,
+    lines: list[BatchLine | BadLine],
+    arguments: argparse.Namespace,
+    console: Console,
+    stop: StopRequest,
+) -> int:
+    from ..batch import BadLinesError, run_batch
+
+    left = ""
+
+    def progress(stage: str, done: int, of: int, seconds: float) -> None:
+        nonlocal left
+        left = f"{done} of {of}, {seconds:.0f} s left"
+        if stage in STAGES:
+            console.say(f"{STAGES[stage]} {left}")
+        console.event("progress", stage=stage, done=done, of=of, seconds_left=seconds)
+
+    try:
+        outcomes = run_batch(
+            pipeline,
+            lines,
+            arguments.output_dir,
+            shard=arguments.shard,
+            skip_bad_lines=arguments.skip_bad_lines,
+            metadata=not arguments.no_metadata,
+            stop=stop,
+            progress=progress,
+        )
+    except BadLinesError as error:
+        first = error.lines[0]
+        for line in error.lines:
+            console.event("bad_line", line=line.number, error=line.error)
+        raise MisuseError(
+            f"{len(error.lines)} of {len(lines)} lines cannot be drawn, and nothing was drawn; "
+            f"line {first.number}: {first.error}. --skip-bad-lines leaves such lines out"
+        ) from error
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts[outcome.status] += 1
+        files = [str(path) for path in outcome.files]
+        if outcome.status == "drawn":
+            console.say(f"line {outcome.line}: {', '.join(files)}   ({left})")
+        elif outcome.error is not None:
+            console.warn(f"line {outcome.line} {outcome.status}: {outcome.error}")
+        console.event(
+            "line",
+            line=outcome.line,
+            status=outcome.status,
+            files=files,
+            seconds=outcome.seconds,
+            error=outcome.error,
+        )
+    return _summarize(counts, arguments.output_dir, console, stop())
+
+
+def _summarize(counts: Counter[str], folder: Path, console: Console, stopped: bool) -> int:
+    told = {
+        "drawn": "drawn",
+        "present": "there already",
+        "failed": "failed",
+        "bad": "bad lines left out",
+        "busy": "left to other processes",
+    }
+    parts = [f"{counts[status]} {words}" for status, words in told.items() if counts[status]]
+    console.say(f"{', '.join(parts) or 'nothing drawn'}; see {folder / 'manifest.jsonl'}")
+    console.event("summary", stopped=stopped, **{status: counts[status] for status in told})
+    if stopped:
+        console.say("stopped: run the same command again to draw what is left")
+        return 130
+    return 1 if counts["failed"] or counts["bad"] else 0
+
+
+def _read(name: str) -> list[BatchLine | BadLine]:
+    from ..prompt_file import parse_lines
+
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise MisuseError(f"cannot read the prompts in {name!r} ({error.strerror})") from error
+    json_lines = {".jsonl": True, ".txt": False}.get(Path(name).suffix.lower())
+    lines = list(parse_lines(data, json_lines))
+    if not lines:
+        raise MisuseError(f"there is no prompt in {name!r}")
+    return lines
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, shards = text.partition("/")
+    try:
+        shard = int(first), int(shards)
+    except ValueError:
+        shard = 0, 0
+    if not 1 <= shard[0] <= shard[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, with I from 1 to N")
+    return shard

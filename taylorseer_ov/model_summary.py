@@ -1,0 +1,95 @@
+"""What a model folder holds, from its files alone: no model is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .model_folder import IR_FILES, FluxFolder, read_json
+from .presets import read_plans
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """A model of the folder.
+
+    Attributes:
+        size: bytes on disk.
+        precisions: bytes of its constants by element type, such as `{"f16": 1000, "f32": 4}`.
+        fingerprint: what identifies its weights.
+    """
+
+    size: int
+    precisions: dict[str, int]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What a folder is.
+
+    Attributes:
+        pipeline_class: as its `model_index.json` says.
+        parts: by folder name.
+        guidance_embeds: whether it takes a guidance scale (dev) or not (schnell).
+        defaults: its own settings of a generation.
+        plans: the calibrated cache plans beside it, or why they cannot be read.
+    """
+
+    path: str
+    pipeline_class: str
+    parts: dict[str, PartSummary]
+    guidance_embeds: bool
+    defaults: dict[str, Any]
+    plans: list[dict[str, Any]] | str
+
+
+def summarize(path: Path) -> ModelSummary:
+    """Read what a model folder holds.
+
+    Raises:
+        FileNotFoundError, ModelFolderError: as `FluxFolder.read` does.
+    """
+    folder = FluxFolder.read(path)
+    stems = [Path(name) for name in IR_FILES if not name.startswith("tokenizer")]
+    plans: list[dict[str, Any]] | str
+    try:
+        plans = [
+            {
+                "steps": learned.plan.num_inference_steps,
+                "transformer_runs": learned.plan.transformer_runs,
+                "height": learned.height,
+                "width": learned.width,
+                "schedule": str(learned.plan),
+                "held_out_db": learned.held_out_db,
+                "taylor_db": learned.taylor_db,
+            }
+            for learned in read_plans(folder)
+        ]
+    except ValueError as error:
+        plans = str(error)
+    return ModelSummary(
+        path=str(folder.path),
+        pipeline_class=str(read_json(folder.path / "model_index.json")["_class_name"]),
+        parts={stem.parent.name: _part(folder, stem) for stem in stems},
+        guidance_embeds=folder.guidance_embeds,
+        defaults=folder.defaults,
+        plans=plans,
+    )
+
+
+def _part(folder: FluxFolder, stem: Path) -> PartSummary:
+    xml = folder.path / stem.with_suffix(".xml")
+    description = xml.read_text(encoding="utf-8", errors="replace")
+    constants = r'element_type="(\w+)"[^>]*\boffset="(\d+)" size="(\d+)"'
+    precisions: Counter[str] = Counter()
+    for element_type, _, size in set(re.findall(constants, description)):  # equal ones are shared
+        precisions[element_type] += int(size)
+    return PartSummary(
+        size=xml.stat().st_size + xml.with_suffix(".bin").stat().st_size,
+        precisions=dict(precisions.most_common()),
+        fingerprint=folder.fingerprint(stem.parent.name),
+    )
