@@ -1,5 +1,6 @@
 """The command line and the samples, as processes and by their exit status, output and files."""
 
+import base64
 import io
 import json
 import subprocess
@@ -129,6 +130,63 @@ def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
     assert "taylorseer-ov: warning: this model's text encoder does not know 'purple'" in error
     assert "taylorseer-ov: warning: caching is inactive, all 4 steps run the transformer" in error
     assert "Warning:" not in error
+
+
+def generate(folder, *options):
+    """Draw into a folder and return the pictures that are new in it."""
+    before = set(folder.glob("*.png"))
+    assert main(["generate", "-o", str(folder), "--quiet", *options]) == 0
+    return sorted(set(folder.glob("*.png")) - before)
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return picture.tobytes()
+
+
+def test_one_picture_for_each_seed_named_after_what_it_shows(tmp_path):
+    command = ["demo", PROMPT, "--seed", "1", "2", "--steps", "2"]
+    names = [path.name for path in generate(tmp_path, *command)]
+    stem = PROMPT.replace(" ", "-")
+    assert names == [f"{stem}_seed1.png", f"{stem}_seed2.png"]
+    again = [path.name for path in generate(tmp_path, *command)]
+    assert not set(names) & set(again)
+    assert len(again) == 2
+
+
+def test_a_picture_is_drawn_again_from_itself(tmp_path, capsys):
+    first = tmp_path / "first"
+    first.mkdir()
+    options = ["--seed", "7", "--cache", "fast", "--precision", "f32", "--backend", "python"]
+    (original,) = generate(first, "demo", PROMPT, *options)
+    (again,) = generate(tmp_path, "-C", str(original))
+    assert pixels(again) == pixels(original)
+    assert "bit for bit" not in capsys.readouterr().err
+    (other,) = generate(tmp_path, "-C", str(original), "--seed", "8")
+    (direct,) = generate(first, "demo", PROMPT, *options, "--seed", "8")
+    assert pixels(other) == pixels(direct)
+    assert pixels(other) != pixels(original)
+
+
+def test_a_picture_without_metadata_is_no_recipe(tmp_path, capsys):
+    (plain,) = generate(tmp_path, "demo", PROMPT, "--steps", "2", "--no-metadata")
+    assert main(["generate", "-C", str(plain)]) == 2
+    assert "holds no recipe of taylorseer_ov" in capsys.readouterr().err
+
+
+def test_previews_as_files_and_as_events(tmp_path, capsys):
+    generate(tmp_path, "demo", PROMPT, "--preview", str(tmp_path / "on the way"))
+    names = sorted(path.name for path in (tmp_path / "on the way").iterdir())
+    assert names == [f"step_{step:03}.png" for step in range(4, 29, 4)]
+    command = ["generate", "demo", PROMPT, "--preview", "-", "-o", str(tmp_path)]
+    assert main(command) == 2
+    assert "add --json" in capsys.readouterr().err
+    assert main([*command, "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    shown = [event for event in events if event["event"] == "preview"]
+    assert [event["steps"] for event in shown] == list(range(4, 29, 4))
+    with Image.open(io.BytesIO(base64.b64decode(shown[-1]["png"]))) as picture:
+        assert picture.size == (64, 64)
 
 
 def test_wrong_options_show_the_usage(capsys):

@@ -67,7 +67,9 @@ def _compare_one(
     from ..quality import psnr, ssim
 
     def drawn(title: str, **changed: Any) -> GenerationResult:
-        return draw(pipeline, arguments.prompt, settings | changed, console, title=title)
+        return draw(
+            pipeline, settings | {"prompt": arguments.prompt} | changed, console, title=title
+        )
 
     # The first generation of a process pays for memory and kernels that later ones find ready.
     drawn("warm-up", cache=None, num_inference_steps=1)
@@ -139,8 +141,7 @@ def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
         return [
             draw(
                 pipeline,
-                prompt,
-                settings | changed | {"rng_seed": seed},
+                settings | changed | {"prompt": prompt, "rng_seed": seed},
                 console,
                 title=f"{title}, {number} of {len(pairs)}",
             )

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     [cache] = options.caches_of(arguments)
     diagnosis = diagnose(
         model,
-        device=options.parse_devices(arguments.device),
+        device=options.parse_devices(arguments.device or "CPU"),
         fix=arguments.fix,
         **options.settings_of(arguments) | {"cache": cache},
     )

@@ -12,6 +12,7 @@ from .console import Console, MisuseError
 
 if TYPE_CHECKING:
     from ..pipeline import Text2ImagePipeline
+    from ..recipe import Recipe
     from ..report import GenerationResult
     from ..waiting import StopRequest
 
@@ -22,6 +23,13 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     options.add_words(parser)
     parser.add_argument(
+        "-C",
+        "--config-from",
+        type=Path,
+        metavar="PICTURE",
+        help="draw again what this picture of ours shows, with its settings where none are given",
+    )
+    parser.add_argument(
         "--seed", type=int, nargs="+", help="seeds of the noise, one picture each (default: 42)"
     )
     parser.add_argument(
@@ -31,6 +39,14 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         default=Path(),
         metavar="PATH",
         help="a folder, or a file name that ends in .png (default: this folder)",
+    )
+    parser.add_argument(
+        "--no-metadata", action="store_true", help="keep how it was made out of the picture"
+    )
+    parser.add_argument(
+        "--preview",
+        metavar="DIR",
+        help="write a small picture there every few steps; - makes it an event of --json",
     )
     options.add_settings_options(parser)
     options.add_cache_options(parser)
@@ -43,33 +59,95 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     """Draw."""
     from ..waiting import in_thread, stop_on_interrupt
 
+    recipe = _recipe(arguments)
     options.take_words(arguments, "model", "prompt")
+    if arguments.preview == "-" and not arguments.json:
+        raise MisuseError("--preview - makes events: add --json, or name a folder")
     seeds: list[int | None] = arguments.seed or [None]
     target = _check_target(arguments.output, len(seeds))
-    (cache,) = options.caches_of(arguments)
     pipeline = options.make_pipeline(arguments)
-    settings = options.settings_of(arguments) | {"cache": cache}
+    settings = {} if recipe is None else recipe.settings()
+    settings |= {"prompt": arguments.prompt} | options.settings_of(arguments)
+    if recipe is None or options.cache_is_given(arguments):
+        (settings["cache"],) = options.caches_of(arguments)
+    if recipe is not None:
+        for sentence in recipe.differences(pipeline):
+            console.warn(f"not the same picture bit for bit: {sentence}")
     with stop_on_interrupt() as stop:
         for seed in seeds:
             seeded = settings if seed is None else settings | {"rng_seed": seed}
-            result = in_thread(partial(draw, pipeline, arguments.prompt, seeded, console, stop))
-            _save(result, target, console)
+            preview = _preview(pipeline, seeded, arguments.preview, len(seeds) > 1, console)
+            result = in_thread(
+                partial(draw, pipeline, seeded | preview, console, stop=stop, title="drawing")
+            )
+            _save(result, target, console, metadata=not arguments.no_metadata)
             if stop():
                 return 130
     return None
 
 
+def _recipe(arguments: argparse.Namespace) -> Recipe | None:
+    """Read the recipe of `--config-from`, and take from it what no option says."""
+    if arguments.config_from is None:
+        return None
+    from ..recipe import Recipe
+
+    recipe = Recipe.from_picture(arguments.config_from)
+    drawn_by = recipe.environment
+    if arguments.model is None and len(arguments.words) < 2 and drawn_by.model == "demo_model":
+        arguments.model = "demo"
+    if arguments.model is None and not arguments.words:
+        raise MisuseError(
+            f"{arguments.config_from} was drawn with the model {drawn_by.model!r}: "
+            "say where it is with --model"
+        )
+    arguments.model = arguments.model or arguments.words.pop(0)
+    if arguments.prompt is None and not arguments.words:
+        arguments.prompt = recipe.prompt
+    if arguments.device is None:
+        text, transformer, vae = drawn_by.devices.values()
+        arguments.device = f"text={text},transformer={transformer},vae={vae}"
+    if arguments.precision is None:
+        arguments.precision = drawn_by.properties.get("INFERENCE_PRECISION_HINT")
+    if arguments.backend is None and drawn_by.backend == "python":
+        arguments.backend = "python"
+    arguments.vae_tiling = arguments.vae_tiling or drawn_by.vae_tiling
+    return recipe
+
+
+def _preview(
+    pipeline: Text2ImagePipeline,
+    settings: dict[str, Any],
+    where: str | None,
+    several: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """The callback that shows previews, if they are asked for."""
+    if where is None:
+        return {}
+    from ..preview import preview_callback, preview_event, save_previews
+
+    def tell(steps_done: int, png: bytes) -> None:
+        console.event("preview", **preview_event(steps_done, png))
+
+    seed = settings.get("rng_seed", pipeline.get_generation_config().rng_seed)
+    name = f"seed{seed}_step" if several else "step"
+    show = tell if where == "-" else save_previews(Path(where), name)
+    asked = {name: value for name, value in settings.items() if name != "prompt"}
+    return {"callback": preview_callback(pipeline, show, **asked)}
+
+
 def draw(
     pipeline: Text2ImagePipeline,
-    prompt: str,
     settings: dict[str, Any],
     console: Console,
+    *,
+    title: str,
     stop: StopRequest | None = None,
-    title: str = "drawing",
 ) -> GenerationResult:
     """Draw a picture and show how far it is."""
     with console.progress(title) as progress:
-        result = pipeline.generate(prompt, progress=progress, stop=stop, **settings)
+        result = pipeline.generate(progress=progress, stop=stop, **settings)
         runs = result.report.computed_steps
         progress(runs, runs)
     return result
@@ -87,9 +165,8 @@ def _check_target(output: Path, pictures: int) -> Path:
     return output
 
 
-def _save(result: GenerationResult, target: Path, console: Console) -> None:
-    paths = [target if target.suffix else target / "taylorseer.png"]
-    result.images[0].save(paths[0])
+def _save(result: GenerationResult, target: Path, console: Console, metadata: bool) -> None:
+    paths = result.save(target, metadata)
     console.say(result.report)
     for path in paths:
         console.say(f"wrote {path}")

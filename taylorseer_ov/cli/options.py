@@ -67,13 +67,10 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("device and memory")
     group.add_argument(
         "--device",
-        default="CPU",
         metavar="DEVICE",
         help="CPU, GPU, NPU, ..., or text=CPU,transformer=GPU,vae=GPU (default: CPU)",
     )
-    group.add_argument(
-        "--backend", choices=("auto", "native", "python"), default="auto", help="default: auto"
-    )
+    group.add_argument("--backend", choices=("auto", "native", "python"), help="default: auto")
     group.add_argument("--precision", choices=("f32", "f16", "bf16"), help="default: the device's")
     group.add_argument("--low-memory", action="store_true", help="hold one model at a time")
     group.add_argument("--vae-tiling", action="store_true", help="decode in overlapping tiles")
@@ -94,8 +91,8 @@ def make_pipeline(arguments: argparse.Namespace) -> Text2ImagePipeline:
         properties["INFERENCE_PRECISION_HINT"] = arguments.precision
     return Text2ImagePipeline(
         model_path(arguments.model),
-        parse_devices(arguments.device),
-        backend=arguments.backend,
+        parse_devices(arguments.device or "CPU"),
+        backend=arguments.backend or "auto",
         low_memory=arguments.low_memory,
         vae_tiling=arguments.vae_tiling,
         embedding_cache=arguments.embedding_cache,
@@ -149,6 +146,14 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
 # --- caching -------------------------------------------------------------------------------------
 
 
+NATIVE_OPTIONS = (
+    "cache_interval",
+    "disable_cache_before_step",
+    "disable_cache_after_step",
+    "max_order",
+)
+
+
 def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Which steps run the transformer."""
     native = TaylorSeerCacheConfig()
@@ -160,19 +165,22 @@ def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) ->
         help="high, balanced or fast, a file with a cache plan, or off; without it, TaylorSeer "
         "Lite with the following",
     )
-    group.add_argument("--cache-interval", type=int, default=native.cache_interval)
-    group.add_argument(
-        "--disable-cache-before-step", type=int, default=native.disable_cache_before_step
-    )
-    group.add_argument(
-        "--disable-cache-after-step",
-        type=int,
-        default=native.disable_cache_after_step,
-        help="negative values count from the end (default: %(default)s)",
-    )
-    group.add_argument(
-        "--max-order", type=int, default=native.max_order, help="derivatives in a forecast"
-    )
+    for name, explanation in zip(
+        NATIVE_OPTIONS,
+        (
+            "after the warm-up the transformer runs once every so many steps",
+            "so many first steps always run it",
+            "from this step on it always runs; negative values count from the end",
+            "derivatives in a forecast",
+        ),
+        strict=True,
+    ):
+        group.add_argument(
+            "--" + name.replace("_", "-"),
+            type=int,
+            metavar="N",
+            help=f"{explanation} (default: {getattr(native, name)})",
+        )
 
 
 def caches_of(arguments: argparse.Namespace) -> list[Cache]:
@@ -181,14 +189,15 @@ def caches_of(arguments: argparse.Namespace) -> list[Cache]:
     if named is not None:
         names = named if isinstance(named, list) else [named]
         return [None if name == "off" else str(name) for name in names]
+    given = {name: getattr(arguments, name) for name in NATIVE_OPTIONS}
     return [
-        TaylorSeerCacheConfig(
-            cache_interval=arguments.cache_interval,
-            disable_cache_before_step=arguments.disable_cache_before_step,
-            disable_cache_after_step=arguments.disable_cache_after_step,
-            max_order=arguments.max_order,
-        )
+        TaylorSeerCacheConfig(**{name: value for name, value in given.items() if value is not None})
     ]
+
+
+def cache_is_given(arguments: argparse.Namespace) -> bool:
+    """Whether one of the caching options was given."""
+    return any(getattr(arguments, name) is not None for name in ("cache", *NATIVE_OPTIONS))
 
 
 # --- files ---------------------------------------------------------------------------
