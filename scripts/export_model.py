@@ -2,6 +2,7 @@
 
     python scripts/export_model.py black-forest-labs/FLUX.1-schnell schnell --weight-format int8
     python scripts/export_model.py path/to/diffusers/folder exported --verify
+    python scripts/export_model.py path/to/diffusers/folder exported --lora style.safetensors=0.8
 
 Exit status: 0, 1 after a failure, 2 for misuse. Programs call `taylorseer_ov.export.export_model`.
 """
@@ -12,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 try:
     from taylorseer_ov.export import PEAK_BYTES, ExportError, export_model
@@ -19,6 +21,15 @@ except ModuleNotFoundError as error:
     if error.name != "taylorseer_ov":
         raise
     sys.exit('error: install the package first, from its folder: pip install -e ".[export]"')
+
+
+def lora(text: str) -> tuple[Path, float]:
+    """Read PATH or PATH=SCALE."""
+    path, _, scale = text.rpartition("=")
+    try:
+        return Path(path or scale), float(scale) if path else 1.0
+    except ValueError:  # the = is part of the name
+        return Path(text), 1.0
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,6 +47,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--group-size", type=int, help="int4: weights per scale, default 128")
     parser.add_argument("--ratio", type=float, help="int4: share of int4, rest int8; default 1.0")
     parser.add_argument("--sym", action="store_true", help="int8, int4: without zero points")
+    parser.add_argument(
+        "--lora",
+        type=lora,
+        action="append",
+        default=[],
+        metavar="PATH[=SCALE]",
+        help="fuse a LoRA file into a FLUX.1; may be given several times; scale 1 by default",
+    )
     parser.add_argument("--revision", help="branch, tag or commit on the hub")
     parser.add_argument("--cache-dir", help="where downloads are kept")
     parser.add_argument(

@@ -13,9 +13,10 @@ print(result.report)
 from .calibration import calibrate
 from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
+from .flux_pipeline import PromptWarning
 from .generation import ImageGenerationConfig
 from .model_folder import ModelFolderError, demo_model_path
-from .pipeline import PromptWarning, Text2ImagePipeline
+from .pipeline import Image2ImagePipeline, InpaintingPipeline, Text2ImagePipeline
 from .plan import CachePlan
 from .quality import psnr, ssim
 from .report import GenerationReport, GenerationResult
@@ -26,8 +27,10 @@ __all__ = [
     "ErrorControl",
     "GenerationReport",
     "GenerationResult",
+    "Image2ImagePipeline",
     "ImageGenerationConfig",
     "InactiveCacheWarning",
+    "InpaintingPipeline",
     "ModelFolderError",
     "PromptWarning",
     "TaylorSeerCacheConfig",

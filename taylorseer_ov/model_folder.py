@@ -7,11 +7,14 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .sampling import FlowMatchSchedule
 
-PIPELINE_CLASS = "FluxPipeline"
+Task = Literal["text to image", "image to image", "inpainting"]
+# Their parts are the same; the name is that of the pipeline somebody had loaded.
+PLAIN_CLASSES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")
+FILL_CLASS = "FluxFillPipeline"
 COMPONENT_CLASSES = {
     "text_encoder": "CLIPTextModel",
     "text_encoder_2": "T5EncoderModel",
@@ -26,6 +29,7 @@ IR_FILES = (
     "transformer/openvino_model",
     "vae_decoder/openvino_model",
 )
+VAE_ENCODER = "vae_encoder/openvino_model"
 FINGERPRINT_PIECES = 64
 EXPORT_ADVICE = "export it again with scripts/export_model.py"
 
@@ -40,6 +44,8 @@ class FluxFolder:
 
     Attributes:
         path: the folder.
+        task: what it was checked for; `vae_encoder` is needed unless that is text to image.
+        is_fill: whether it is a Fill model, whose transformer is given the picture and the mask.
         scheduler: the noise levels it samples with.
         in_channels: features of an image token.
         guidance_embeds: whether the transformer takes a guidance scale (dev) or not (schnell).
@@ -50,6 +56,8 @@ class FluxFolder:
     """
 
     path: Path
+    task: Task
+    is_fill: bool
     scheduler: FlowMatchSchedule
     in_channels: int
     guidance_embeds: bool
@@ -61,12 +69,13 @@ class FluxFolder:
     defaults: dict[str, Any]
 
     @classmethod
-    def read(cls, path: str | Path) -> FluxFolder:
+    def read(cls, path: str | Path, task: Task = "text to image") -> FluxFolder:
         """Check a folder and read its configuration.
 
         Raises:
             FileNotFoundError: if there is no such folder.
-            ModelFolderError: if it is not a Flux export, or a file is missing, truncated or wrong.
+            ModelFolderError: if it is not a Flux export, not one for this task, or a file is
+                missing, truncated or wrong.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -74,8 +83,9 @@ class FluxFolder:
                 f"there is no model folder {str(folder)!r}; pass a folder written by "
                 "scripts/export_model.py, or taylorseer_ov.demo_model_path()"
             )
-        _check_index(folder)
-        for name in IR_FILES:
+        is_fill = _check_index(folder, task)
+        encoder = () if task == "text to image" else (VAE_ENCODER,)
+        for name in IR_FILES + encoder:
             _check_ir(folder / name)
         transformer = read_json(folder / "transformer" / "config.json")
         vae = read_json(folder / "vae_decoder" / "config.json")
@@ -83,8 +93,10 @@ class FluxFolder:
         scheduler = folder / "scheduler" / "scheduler_config.json"
         defaults = folder / "generation_config.json"
         try:
-            return cls(
+            read = cls(
                 path=folder,
+                task=task,
+                is_fill=is_fill,
                 scheduler=FlowMatchSchedule.from_config(read_json(scheduler)),
                 in_channels=int(transformer.get("in_channels", 64)),
                 guidance_embeds=bool(transformer.get("guidance_embeds", False)),
@@ -99,6 +111,19 @@ class FluxFolder:
             if isinstance(error, ModelFolderError):
                 raise
             raise ModelFolderError(f"{folder}: {error}; {EXPORT_ADVICE}") from error
+        read._check_channels()
+        return read
+
+    def _check_channels(self) -> None:
+        """Check that the transformer takes what this kind of model is given."""
+        expected = 4 * self.latent_channels
+        if self.is_fill:  # the latents, those of the masked picture, and the mask's pixels
+            expected = 2 * expected + 4 * self.vae_scale**2
+        if self.in_channels != expected:
+            raise ModelFolderError(
+                f"{self.path}: the transformer has in_channels={self.in_channels} instead of "
+                f"{expected}; models with other conditions (Canny, Depth, Redux) are not supported"
+            )
 
     def fingerprint(self) -> str:
         """Return what identifies the transformer's weights, without reading gigabytes of them."""
@@ -137,7 +162,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _check_index(folder: Path) -> None:
+def _check_index(folder: Path, task: Task) -> bool:
+    """Check the classes in `model_index.json`, and return whether it is a Fill model."""
     index_path = folder / "model_index.json"
     if not index_path.is_file():
         raise ModelFolderError(
@@ -146,10 +172,15 @@ def _check_index(folder: Path) -> None:
         )
     index = read_json(index_path)
     name = index.get("_class_name")
-    if name != PIPELINE_CLASS:
+    if name == FILL_CLASS and task != "inpainting":
         raise ModelFolderError(
-            f"{index_path} is for the pipeline class {name!r}; only {PIPELINE_CLASS!r} "
-            "(FLUX.1 text to image) is supported"
+            f"{index_path} is for the pipeline class {name!r}, which does inpainting only; "
+            "use InpaintingPipeline"
+        )
+    if name not in (*PLAIN_CLASSES, FILL_CLASS):
+        raise ModelFolderError(
+            f"{index_path} is for the pipeline class {name!r}; only FLUX.1 is supported: "
+            f"{', '.join(PLAIN_CLASSES)}, and {FILL_CLASS} for inpainting"
         )
     for component, expected in COMPONENT_CLASSES.items():
         entry = index.get(component)
@@ -161,6 +192,7 @@ def _check_index(folder: Path) -> None:
             raise ModelFolderError(
                 f"{index_path}: {component} is of class {found!r}, expected {expected!r}"
             )
+    return bool(name == FILL_CLASS)
 
 
 def _check_ir(stem: Path) -> None:
