@@ -2,6 +2,7 @@
 
     python scripts/export_model.py black-forest-labs/FLUX.1-schnell schnell --weight-format int8
     python scripts/export_model.py path/to/diffusers/folder exported --verify
+    python scripts/export_model.py path/to/diffusers/folder exported --lora style.safetensors=0.8
 
 The same as `taylorseer-ov export`; `--help` lists the options. Programs call
 `taylorseer_ov.export.export_model`.

@@ -14,11 +14,12 @@ from .batch import run_batch
 from .calibration import calibrate
 from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
+from .flux_pipeline import PromptWarning
 from .generation import ImageGenerationConfig
 from .model_folder import ModelFolderError, demo_model_path
 from .optimum import cache_report, disable_cache, enable_cache
 from .optimum_report import CacheReport
-from .pipeline import PromptWarning, Text2ImagePipeline
+from .pipeline import Image2ImagePipeline, InpaintingPipeline, Text2ImagePipeline
 from .plan import CachePlan
 from .quality import psnr, ssim
 from .recipe import Recipe, RecipeError
@@ -31,8 +32,10 @@ __all__ = [
     "ErrorControl",
     "GenerationReport",
     "GenerationResult",
+    "Image2ImagePipeline",
     "ImageGenerationConfig",
     "InactiveCacheWarning",
+    "InpaintingPipeline",
     "ModelFolderError",
     "PromptWarning",
     "Recipe",

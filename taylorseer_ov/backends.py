@@ -12,14 +12,18 @@ from typing import Any, Literal, get_args
 import openvino as ov
 
 from .components import Tokenizer, check_device, device_name
-from .generation import Devices, Job, MemoryOptions, StaticShape
+from .generation import Devices, Job, MemoryOptions, StaticShape, check_adapters
 from .model_folder import FluxFolder
-from .native import NativeBackend, missing_native_support, native_obstacle
+from .native import NativeBackend, native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
 from .recipe import Environment, noise_of_seeds
 from .report import installed_version
 
 Backend = Literal["auto", "native", "python"]
+LORA_ADVICE = (
+    "without openvino_genai, fuse them into the model: taylorseer-ov export MODEL OUT_DIR "
+    "--lora PATH"
+)
 
 
 class Backends:
@@ -31,7 +35,7 @@ class Backends:
 
     Raises:
         ValueError: for an unknown device or backend.
-        RuntimeError: if `"native"` is demanded and openvino_genai cannot be used.
+        RuntimeError: if `"native"` is demanded and openvino_genai cannot be used for this.
     """
 
     def __init__(
@@ -44,8 +48,9 @@ class Backends:
     ) -> None:
         if requested not in get_args(Backend):
             raise ValueError(f"backend must be 'auto', 'native' or 'python', got {requested!r}")
+        self._standing_obstacle = standing_obstacle(folder, memory)
         if requested == "native":
-            _refuse_native_if(missing_native_support() or memory.native_obstacle)
+            _refuse_native_if(self._standing_obstacle)
         self._folder, self._requested, self.memory = folder, requested, memory
         self.static: StaticShape | None = None
         self.load_s = 0.0
@@ -60,6 +65,15 @@ class Backends:
         """Choose where and how the models are compiled, anew when they are next needed."""
         for device in devices:
             check_device(device)
+        properties = dict(properties)
+        if properties.get("adapters") is None:
+            properties.pop("adapters", None)
+        else:
+            check_adapters(properties["adapters"])
+            if self._requested == "python":
+                raise ValueError(f"backend='python' takes no adapters; {LORA_ADVICE}")
+            if self._standing_obstacle:
+                raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
         self.devices, self.properties = devices, properties
         self.unload()
 
@@ -72,13 +86,21 @@ class Backends:
         """Return the backend for a job and the reason.
 
         Raises:
-            RuntimeError: if `"native"` was demanded and cannot do exactly this job.
+            RuntimeError: if `"native"` was demanded, or is needed for adapters, and cannot do
+                exactly this job.
+            ValueError: for adapters that the constructor was not given.
         """
+        has_adapters = "adapters" in self.properties
+        if job.settings.adapters is not None and not has_adapters:
+            raise ValueError(
+                "adapters were not given to the constructor, as openvino_genai needs them; "
+                + LORA_ADVICE
+            )
         if self._requested == "python":
             return "python", "as requested"
-        obstacle = self.memory.native_obstacle or native_obstacle(
-            job, self._folder, self.tokenizers
-        )
+        obstacle = self._standing_obstacle or native_obstacle(job, self._folder, self.tokenizers)
+        if obstacle and has_adapters:
+            raise RuntimeError(f"not with adapters: {obstacle}; {LORA_ADVICE}")
         if self._requested == "native":
             _refuse_native_if(obstacle)
             return "native", "as requested"
@@ -107,8 +129,8 @@ class Backends:
 
     def load_first(self, text_length: int) -> None:
         """Load the backend that is likely to be needed, before a job is known."""
-        obstacle = missing_native_support() or self.memory.native_obstacle
-        self.load("python" if self._requested == "python" or obstacle else "native", text_length)
+        use_python = self._requested == "python" or self._standing_obstacle is not None
+        self.load("python" if use_python else "native", text_length)
 
     def load(self, name: str, text_length: int) -> PythonBackend | NativeBackend:
         """Return a backend, its models compiled."""
@@ -170,12 +192,13 @@ def _plain(properties: Mapping[str, Any]) -> dict[str, str]:
     texts = {
         name: value.get_type_name() if isinstance(value, ov.Type) else str(value)
         for name, value in properties.items()
+        if name != "adapters"
     }
     return {
         name: text
         for name, text in texts.items()
         if not (name.endswith(("_DIR", "_PATH")) or set(text) & set("/\\"))
-    }
+    } | ({"adapters": "LoRA adapters"} if "adapters" in properties else {})
 
 
 def _versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 import warnings
 from collections import Counter
@@ -89,7 +90,7 @@ class Task:
     def work(self) -> int:
         """Time it takes, in any unit: transformer runs times pixels."""
         settings = self.job.settings
-        pixels = settings.height * settings.width * settings.num_images_per_prompt
+        pixels = math.prod(settings.size) * settings.num_images_per_prompt
         return self.job.expected_runs(()) * pixels
 
 
@@ -198,7 +199,7 @@ def identify(line: BatchLine, job: Job, weights: Mapping[str, str]) -> str:
     count, and so does the content of a cache plan.
     """
     cache = job.cache
-    settings = vars(job.settings) | {"generator": None}
+    settings = vars(job.settings) | {"generator": None, "adapters": None}
     if isinstance(cache, CachePlan):
         settings["cache"] = json.loads(cache.to_json())
     else:

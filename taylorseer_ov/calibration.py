@@ -235,6 +235,7 @@ def calibrate(
     settings = settings | {"num_inference_steps": num_inference_steps}
     sigmas = pipeline.sigmas(**settings)
     asked = pipeline.get_generation_config().updated(settings)
+    height, width = asked.size
     seeds = [first_seed + i for i in range(len(prompts))]
 
     def run(i: int, plan: CachePlan | None) -> Trajectory:
@@ -271,8 +272,8 @@ def calibrate(
             calibration_db=best[0],
             held_out_db=mean_db(best[1], judged),
             taylor_db=mean_db(taylor, judged),
-            height=asked.height,
-            width=asked.width,
+            height=height,
+            width=width,
             guidance_scale=float(asked.guidance_scale),
             package_version=installed_version("taylorseer-ov") or "unknown",
         )

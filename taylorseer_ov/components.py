@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from .model_folder import FluxFolder, read_json
 
 Array = NDArray[np.float32]
 Properties = Mapping[str, Any]
+Draw = Callable[[tuple[int, ...]], Array]
 
 
 def check_device(device: str) -> None:
@@ -171,6 +172,39 @@ class FluxTransformer(Part):
         self._request.infer()
         velocity: Array = self._request.get_output_tensor(0).data
         return velocity
+
+
+class VaeEncoder(Part):
+    """Pictures to latents."""
+
+    def __init__(
+        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
+    ) -> None:
+        model = core.read_model(folder.path / "vae_encoder" / "openvino_model.xml")
+        super().__init__(model, core, device, properties)
+        self._folder = folder
+        self._is_distribution = "latent_parameters" in model.output(0).get_names()
+
+    def reshape(self, height: int, width: int) -> None:
+        """Fix the picture's shape."""
+        self._reshape({"sample": [1, 3, height, width]})
+
+    def __call__(self, picture: Array, draw: Draw) -> Array:
+        """Turn a picture (1, 3, H, W), from -1 to 1, into latents (1, C, h, w).
+
+        The encoder gives a mean and a variance for each latent; `draw(shape)` gives the noise that
+        picks one, as in diffusers and openvino_genai.
+        """
+        self._set("sample", picture)
+        self._request.infer()
+        latents: Array = self._request.get_output_tensor(0).data
+        if self._is_distribution:
+            mean, log_variance = np.split(latents, 2, axis=1)
+            # in float64 because openvino_genai does so
+            exponent = 0.5 * np.clip(log_variance, -30, 20).astype(np.float64)
+            latents = mean + np.exp(exponent).astype(np.float32) * draw(mean.shape)
+        shifted = latents - np.float32(self._folder.shift_factor)
+        return shifted * np.float32(self._folder.scaling_factor)
 
 
 class VaeDecoder(Part):

@@ -15,7 +15,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import ExportError, parts_of
+from .checkpoint import ExportError, parts_of, read_index
+from .model_folder import FILL_CLASS
 
 
 def convert(
@@ -36,7 +37,7 @@ def convert(
     main_export(
         str(source),
         floating,
-        task="text-to-image",
+        task="fill" if read_index(source)["_class_name"] == FILL_CLASS else "text-to-image",
         library_name="diffusers",
         convert_tokenizer=True,
         # Weights become float16 by being loaded so. The "fp32" below keeps Optimum from rounding
@@ -144,6 +145,13 @@ def compare_with_torch(source: Path, exported: Path) -> str:
     from diffusers import DiffusionPipeline
     from optimum.intel import OVDiffusionPipeline
 
+    pictures = {}
+    if read_index(source)["_class_name"] == FILL_CLASS:
+        from PIL import Image
+
+        pictures["image"] = Image.new("RGB", (128, 128), "gray")
+        pictures["mask_image"] = Image.new("L", (128, 128), "white")
+
     def final_latents(pipeline: Any) -> Any:
         pipeline.set_progress_bar_config(disable=True)
         result = pipeline(
@@ -153,6 +161,7 @@ def compare_with_torch(source: Path, exported: Path) -> str:
             width=128,
             generator=torch.Generator().manual_seed(0),
             output_type="latent",
+            **pictures,
         )
         return torch.as_tensor(result.images)
 

@@ -15,7 +15,7 @@ from .checks import known_device
 from .finding import Diagnosis, Finding, examine
 from .machine import Machine, check_devices, check_disk, check_packages
 from .model_check import check_extras, check_folder, stored_weights
-from .model_folder import FluxFolder
+from .model_folder import FluxFolder, task_of
 from .native import missing_in_version, settings_obstacle
 from .plan import CachePlan
 from .presets import model_defaults, resolve_cache
@@ -77,13 +77,13 @@ def _check_asked_device(machine: Machine, device: str | tuple[str, str, str]) ->
 def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[Finding]:
     """Say what a generation would do, if the model is whole enough to tell."""
     try:
-        folder = FluxFolder.read(path)
+        folder = FluxFolder.read(path, task_of(path))
     except (ValueError, OSError):
         return  # said part by part already
     yield from check_extras(folder)
     try:
         settings = model_defaults(folder.path, folder.defaults).updated(asked)
-        sigmas = folder.sigmas(settings.num_inference_steps, settings.height, settings.width)
+        sigmas = folder.sigmas(settings.num_inference_steps, *settings.size)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             decision = resolve_cache(settings.cache, sigmas, folder)

@@ -14,7 +14,7 @@ import gc
 import importlib.util
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from .checkpoint import (
 )
 from .conversion import check_tokenizers, compare_with_torch, convert, mend_configs
 from .hub import first_line, is_hub_id
+from .lora import Lora, check_class, check_files, fuse
+from .model_folder import FILL_CLASS, PLAIN_CLASSES
 
 # Bytes on disk at the peak for each parameter: int8 and int4 are made from a 16-bit export, and
 # for fp16 the largest part that is rewritten (T5) is there twice.
@@ -44,6 +46,7 @@ def export_model(
     group_size: int | None = None,
     ratio: float | None = None,
     sym: bool = False,
+    lora: Sequence[Lora] = (),
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     overwrite: bool = False,
@@ -60,6 +63,7 @@ def export_model(
             narrow; -1 for a whole row.
         ratio: share of the weights that become int4, the others int8; 1.0 by default.
         sym: quantize without zero points.
+        lora: LoRA files (.safetensors) and their scales, fused into a FLUX.1 first; needs peft.
         revision: branch, tag or commit on the hub.
         cache_dir: where downloads are kept, if not in the Hugging Face cache.
         overwrite: replace an export that is at `output`, once the new one is whole.
@@ -72,6 +76,7 @@ def export_model(
         ExportError: if a package, disk space or the hub is missing, or the conversion fails.
     """
     _check_options(weight_format, group_size, ratio, sym)
+    check_files(lora)
     local, target = Path(source).expanduser().resolve(), Path(output).expanduser().resolve()
     if local.is_dir():
         read_index(local)
@@ -79,7 +84,7 @@ def export_model(
             raise ValueError(f"the source {local} is in the output; choose another output")
     elif local.exists() or not is_hub_id(str(source)):
         raise ValueError(f"{str(source)!r} is neither a folder nor a hub id (owner/name)")
-    _require_packages()
+    _require_packages(lora)
     with _appear_when_whole(target, overwrite) as unfinished:
         peak_bytes = PEAK_BYTES[weight_format]
         if not local.is_dir():
@@ -92,8 +97,18 @@ def export_model(
                 say=say,
             )
         index, parameters = read_index(local), count_parameters(local)
+        if lora:
+            check_class(index["_class_name"])
+            # the fused transformer is there too
+            peak_bytes += 4.0 if weight_format == "fp32" else 2.0
         purpose = f"export {source} ({parameters:.3g} parameters) as {weight_format}"
         require_space([(target, peak_bytes * parameters, purpose)])
+        fused = unfinished / "fused"
+        if lora:
+            say(f"fusing {', '.join(f'{path.name} at {scale:g}' for path, scale in lora)}")
+            with _stage("fusing the LoRA failed"):
+                fuse(local, index, fused, lora, half=weight_format != "fp32")
+            local = fused
         say(f"converting {source} to {weight_format}")
         with _stage("the conversion failed"):
             convert(local, unfinished, weight_format, group_size, ratio, sym)
@@ -102,6 +117,7 @@ def export_model(
         if verify:
             with _stage("the comparison with torch failed"):
                 say(compare_with_torch(local, unfinished))
+        shutil.rmtree(fused, ignore_errors=True)
         say("drawing one step with the result")
         with _stage("the exported model does not draw"):
             _draw_one_step(unfinished, index)
@@ -123,7 +139,7 @@ def _check_options(
         raise ValueError(f"ratio {ratio}; use a number from 0 to 1")
 
 
-def _require_packages() -> None:
+def _require_packages(lora: Sequence[Lora]) -> None:
     missing = []
     for name in REQUIRED:
         try:
@@ -134,6 +150,8 @@ def _require_packages() -> None:
             missing.append(name)
     if missing:
         raise ExportError(f"exporting needs {', '.join(missing)}; install with: {REMEDY}")
+    if lora and importlib.util.find_spec("peft") is None:
+        raise ExportError("fusing a LoRA needs peft; install with: pip install peft")
 
 
 @contextmanager
@@ -201,11 +219,19 @@ def _stage(failure: str) -> Iterator[None]:
 
 def _draw_one_step(folder: Path, index: dict[str, Any]) -> None:
     request: dict[str, Any] = {"num_inference_steps": 1, "width": 64, "height": 64}
-    if index["_class_name"] == "FluxPipeline":
+    if index["_class_name"] in PLAIN_CLASSES:
         from . import Text2ImagePipeline
 
-        pipeline = Text2ImagePipeline(folder, "CPU", backend="python")
-        picture = pipeline.generate("a test", rng_seed=0, **request).data
+        drawing = Text2ImagePipeline(folder, "CPU", backend="python")
+        picture = drawing.generate("a test", rng_seed=0, **request).data
+    elif index["_class_name"] == FILL_CLASS:
+        import numpy as np
+
+        from . import InpaintingPipeline
+
+        filling = InpaintingPipeline(folder, "CPU", backend="python")
+        black, everything = np.zeros((64, 64, 3), np.uint8), np.ones((64, 64), bool)
+        picture = filling.generate("a test", black, everything, rng_seed=0, **request).data
     else:  # what this package does not draw, Optimum does
         from optimum.intel import OVDiffusionPipeline
 

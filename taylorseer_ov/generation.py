@@ -17,6 +17,7 @@ from .checks import text, whole_number
 from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
 from .latents import MAX_SEED, NoiseGenerator
+from .pictures import InitialImage
 from .plan import CachePlan
 from .policy import CachePolicy
 
@@ -37,27 +38,48 @@ class ImageGenerationConfig:
     Attributes:
         prompt_2: text for the T5 encoder; the prompt itself if None.
         guidance_scale: guidance embedded by dev-like models; schnell-like ones ignore it.
-        height, width: of the picture in pixels, multiples of 16.
+        height, width: of the picture in pixels, multiples of 16. None where a picture is given
+            means its own size, rounded down to such multiples.
         num_inference_steps: denoising steps.
         num_images_per_prompt: pictures drawn at once, from different noise.
         max_sequence_length: tokens of text that the T5 encoder reads, at most 512.
+        strength: how much of a given picture is drawn anew: 1 starts from noise alone, less skips
+            the first steps. Always 1 for text to image.
         rng_seed: seed of the initial noise; equal seeds give equal pictures.
         generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
         cache: a preset ("high", "balanced", "fast"), the path of a saved plan, a
             `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, an `ErrorControl` or
             another policy, or None for no caching. `taylorseer_config` is another name for it.
+        adapters: an `openvino_genai.AdapterConfig` with LoRA adapters that the constructor was
+            given too; None for all of those. openvino_genai ignores the alpha in a file: give
+            alpha / rank, times the scale wanted. Native backend only.
     """
 
     prompt_2: str | None = None
     guidance_scale: float = 3.5
-    height: int = 1024
-    width: int = 1024
+    height: int | None = 1024
+    width: int | None = 1024
     num_inference_steps: int = 28
     num_images_per_prompt: int = 1
     max_sequence_length: int = 512
+    strength: float = 1.0
     rng_seed: int = 42
     generator: NoiseGenerator | None = None
     cache: TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None = None
+    adapters: Any = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, where both are known.
+
+        Raises:
+            ValueError: naming the one that is not.
+        """
+        height, width = self.height, self.width
+        if height is None or width is None:
+            unknown = "height" if height is None else "width"
+            raise ValueError(f"{unknown} is None and there is no picture to take it from; give it")
+        return height, width
 
     @property
     def taylorseer_config(self) -> Any:
@@ -79,13 +101,7 @@ class ImageGenerationConfig:
         settings = dict(settings)
         for name in UNUSED_BY_FLUX:
             if settings.pop(name, None):
-                raise ValueError(f"{name} is not used by Flux text to image; leave it out")
-        if settings.pop("strength", 1.0) != 1.0:
-            raise ValueError("strength must be 1.0 for text to image; leave it out")
-        if settings.pop("adapters", None) is not None:
-            raise ValueError(
-                "adapters (LoRA) are not supported yet; fuse them into the model before export"
-            )
+                raise ValueError(f"{name} is not used by Flux; leave it out")
         if "taylorseer_config" in settings:
             if "cache" in settings:
                 raise TypeError("cache and taylorseer_config are two names for one setting")
@@ -108,8 +124,6 @@ class ImageGenerationConfig:
             TypeError, ValueError: naming the setting, its value and what is allowed.
         """
         for name, minimum, maximum in (
-            ("height", 16, None),
-            ("width", 16, None),
             ("num_inference_steps", 1, None),
             ("num_images_per_prompt", 1, None),
             ("max_sequence_length", 1, MAX_TEXT_LENGTH),
@@ -117,17 +131,25 @@ class ImageGenerationConfig:
         ):
             setattr(self, name, whole_number(name, getattr(self, name), minimum, maximum))
         for name in ("height", "width"):
-            size = getattr(self, name)
+            if getattr(self, name) is None:
+                continue
+            size = whole_number(name, getattr(self, name), 16)
+            setattr(self, name, size)
             if size % 16:
                 raise ValueError(
                     f"{name} must be a multiple of 16, got {size}; "
                     f"{max(16, round(size / 16) * 16)} is the nearest"
                 )
-        guidance = self.guidance_scale
-        if isinstance(guidance, bool) or not isinstance(guidance, int | float):
-            raise TypeError(f"guidance_scale must be a number, got {guidance!r}")
-        if not (math.isfinite(guidance) and guidance >= 0):
-            raise ValueError(f"guidance_scale must be finite and not negative, got {guidance}")
+        for name in ("guidance_scale", "strength"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+        if not (math.isfinite(self.guidance_scale) and self.guidance_scale >= 0):
+            raise ValueError(
+                f"guidance_scale must be finite and not negative, got {self.guidance_scale}"
+            )
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, got {self.strength}")
         if self.prompt_2 is not None:
             text("prompt_2", self.prompt_2)
         if self.generator is not None and not hasattr(self.generator, "randn_tensor"):
@@ -135,6 +157,19 @@ class ImageGenerationConfig:
                 f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
             )
         self.cache = as_cache(self.cache)
+        check_adapters(self.adapters)
+
+
+def check_adapters(adapters: Any) -> None:
+    """Check that LoRA adapters are what openvino_genai takes.
+
+    Raises:
+        TypeError: if they are something else, such as the path of a file.
+    """
+    if adapters is not None and not (
+        type(adapters).__module__.startswith("openvino_genai") and hasattr(adapters, "get_adapters")
+    ):
+        raise TypeError(f"adapters must be an openvino_genai.AdapterConfig, got {adapters!r}")
 
 
 def as_cache(cache: Any) -> TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None:
@@ -202,12 +237,7 @@ class StaticShape(NamedTuple):
     @classmethod
     def of(cls, settings: ImageGenerationConfig) -> StaticShape:
         """The shape that a generation with these settings has."""
-        return cls(
-            settings.num_images_per_prompt,
-            settings.height,
-            settings.width,
-            settings.max_sequence_length,
-        )
+        return cls(settings.num_images_per_prompt, *settings.size, settings.max_sequence_length)
 
 
 @dataclass(frozen=True)
@@ -239,10 +269,12 @@ class Job:
 
     Attributes:
         prompt, prompt_2: for the CLIP and for the T5 encoder.
-        sigmas: float32 (n + 1,).
+        settings: with the size known.
+        sigmas: float32 (n + 1,), of the n steps that are taken.
         cache: what decides which steps run the transformer, and what the others use.
         cache_name: what the report calls it.
         hooks: the caller's functions.
+        initial: the picture that is drawn anew, None for text to image.
     """
 
     prompt: str
@@ -252,6 +284,12 @@ class Job:
     cache: CachePlan | CachePolicy
     cache_name: str
     hooks: Hooks
+    initial: InitialImage | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Steps that are taken: fewer than `num_inference_steps` if the strength is below 1."""
+        return len(self.sigmas) - 1
 
     def expected_runs(self, mask: Sequence[bool]) -> int:
         """Transformer runs this takes, given the steps so far: exact if a plan decides.
@@ -262,7 +300,7 @@ class Job:
         if isinstance(self.cache, CachePlan):
             return self.cache.transformer_runs
         latest = mask[3:][-8:]
-        left = len(self.sigmas) - 1 - len(mask)
+        left = self.num_steps - len(mask)
         return sum(mask) + round(left * (sum(latest) + 2) / (len(latest) + 4))
 
 
@@ -272,7 +310,7 @@ class Generated:
 
     Attributes:
         pictures: uint8 (N, height, width, 3).
-        text_encoding_s, vae_s: seconds.
+        text_encoding_s, image_encoding_s, vae_s: seconds; `vae_s` is the decoding.
         step_s: seconds of each step taken.
         mask: for each step taken, whether it ran the transformer.
         forecast_errors, rescued_steps: `errors` and `rescued` of `policy.StandIn`.
@@ -289,3 +327,4 @@ class Generated:
     rescued_steps: tuple[int, ...] = ()
     interrupted: bool = False
     load_s: float = 0.0
+    image_encoding_s: float = 0.0

@@ -18,6 +18,7 @@ from .model_folder import (
     check_index,
     read_ir,
     read_json,
+    task_of,
 )
 from .presets import PLANS_FILE, model_defaults, read_plans
 from .preview import PREVIEW_FILE, read_preview
@@ -46,7 +47,7 @@ def check_folder(path: Path, machine: Machine, *, fix: bool = False) -> Iterator
     Args:
         fix: mend the scheduler's file where openvino_genai misreads it.
     """
-    yield examine("model_index.json", lambda: check_index(path), "a FluxPipeline")
+    yield examine("model_index.json", lambda: check_index(path, task_of(path)), "a FluxPipeline")
     for part in IR_FILES:
         model = examine(part, partial(_describe_model, path, part))
         config = examine(part, partial(_check_config, path, part))

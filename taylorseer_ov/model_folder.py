@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from .checks import whole_number
 from .sampling import FlowMatchSchedule
 
-PIPELINE_CLASS = "FluxPipeline"
+Task = Literal["text to image", "image to image", "inpainting"]
+# Their parts are the same; the name is that of the pipeline somebody had loaded.
+PLAIN_CLASSES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")
+FILL_CLASS = "FluxFillPipeline"
 COMPONENT_CLASSES = {
     "text_encoder": "CLIPTextModel",
     "text_encoder_2": "T5EncoderModel",
@@ -43,6 +46,7 @@ TENSORS = {
     "vae_decoder": "latent_sample",
     "vae_encoder": "sample",
 }
+VAE_ENCODER = "vae_encoder/openvino_model"
 FINGERPRINT_PIECES = 64
 EXPORT_ADVICE = "export it again with scripts/export_model.py"
 
@@ -57,6 +61,8 @@ class FluxFolder:
 
     Attributes:
         path: the folder.
+        task: what it was checked for; `vae_encoder` is needed unless that is text to image.
+        is_fill: whether it is a Fill model, whose transformer is given the picture and the mask.
         scheduler: the noise levels it samples with.
         in_channels: features of an image token.
         guidance_embeds: whether the transformer takes a guidance scale (dev) or not (schnell).
@@ -67,6 +73,8 @@ class FluxFolder:
     """
 
     path: Path
+    task: Task
+    is_fill: bool
     scheduler: FlowMatchSchedule
     in_channels: int
     guidance_embeds: bool
@@ -78,12 +86,13 @@ class FluxFolder:
     defaults: dict[str, Any]
 
     @classmethod
-    def read(cls, path: str | Path) -> FluxFolder:
+    def read(cls, path: str | Path, task: Task = "text to image") -> FluxFolder:
         """Check a folder and read its configuration.
 
         Raises:
             FileNotFoundError: if there is no such folder.
-            ModelFolderError: if it is not a Flux export, or a file is missing, truncated or wrong.
+            ModelFolderError: if it is not a Flux export, not one for this task, or a file is
+                missing, truncated or wrong.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -91,13 +100,28 @@ class FluxFolder:
                 f"there is no model folder {str(folder)!r}; pass a folder written by "
                 "scripts/export_model.py, or taylorseer_ov.demo_model_path()"
             )
-        check_index(folder)
+        is_fill = check_index(folder, task)
         for part, stem in IR_FILES.items():
             read_ir(folder / stem, part)
+        if task != "text to image":
+            read_ir(folder / VAE_ENCODER, "vae_encoder")
         fields: dict[str, Any] = {}
         for read_config in CONFIGS.values():
             fields |= read_config(folder)
-        return cls(path=folder, **fields)
+        read = cls(path=folder, task=task, is_fill=is_fill, **fields)
+        read._check_channels()
+        return read
+
+    def _check_channels(self) -> None:
+        """Check that the transformer takes what this kind of model is given."""
+        expected = 4 * self.latent_channels
+        if self.is_fill:  # the latents, those of the masked picture, and the mask's pixels
+            expected = 2 * expected + 4 * self.vae_scale**2
+        if self.in_channels != expected:
+            raise ModelFolderError(
+                f"{self.path}: the transformer has in_channels={self.in_channels} instead of "
+                f"{expected}; models with other conditions (Canny, Depth, Redux) are not supported"
+            )
 
     def sigmas(self, num_inference_steps: int, height: int, width: int) -> NDArray[np.float32]:
         """Return the noise levels of a picture of this size, float32 (n + 1,)."""
@@ -153,11 +177,23 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
+def task_of(folder: str | Path) -> Task:
+    """Return a task that the model in a folder can do, if it is a model: inpainting for Fill."""
+    try:
+        name = read_json(Path(folder) / "model_index.json").get("_class_name")
+    except (ModelFolderError, OSError):
+        name = None
+    return "inpainting" if name == FILL_CLASS else "text to image"
+
+
 # --- the checks, part by part --------------------------------------------------------------------
 
 
-def check_index(folder: Path) -> None:
-    """Check that `model_index.json` names the classes of a Flux.
+def check_index(folder: Path, task: Task) -> bool:
+    """Check that `model_index.json` names the classes of a Flux that can do a task.
+
+    Returns:
+        Whether it is a Fill model.
 
     Raises:
         ModelFolderError: naming all that differ.
@@ -170,10 +206,15 @@ def check_index(folder: Path) -> None:
         )
     index = read_json(path)
     name = index.get("_class_name")
-    if name != PIPELINE_CLASS:
+    if name == FILL_CLASS and task != "inpainting":
         raise ModelFolderError(
-            f"{path} is for the pipeline class {name!r}; only {PIPELINE_CLASS!r} "
-            "(FLUX.1 text to image) is supported"
+            f"{path} is for the pipeline class {name!r}, which does inpainting only; "
+            "use InpaintingPipeline"
+        )
+    if name not in (*PLAIN_CLASSES, FILL_CLASS):
+        raise ModelFolderError(
+            f"{path} is for the pipeline class {name!r}; only FLUX.1 is supported: "
+            f"{', '.join(PLAIN_CLASSES)}, and {FILL_CLASS} for inpainting"
         )
     differing = []
     for component, expected in COMPONENT_CLASSES.items():
@@ -186,6 +227,7 @@ def check_index(folder: Path) -> None:
             differing.append(f"{component} is of class {found!r}, expected {expected!r}")
     if differing:
         raise ModelFolderError(f"{path}: {', '.join(differing)}; {EXPORT_ADVICE}")
+    return bool(name == FILL_CLASS)
 
 
 def read_ir(stem: Path, part: str) -> dict[str, int]:
@@ -210,7 +252,8 @@ def read_ir(stem: Path, part: str) -> dict[str, int]:
     text = xml.read_text(encoding="utf-8", errors="replace")
     if not text.rstrip().endswith("</net>"):
         raise ModelFolderError(f"{xml} is truncated or no OpenVINO model; {EXPORT_ADVICE}")
-    constants = [_constant(tag) for tag in re.findall(r'<data [^>]*\boffset="[^>]*>', text)]
+    tags = re.findall(r'<data [^>]*\boffset="[^>]*>', text)
+    constants = {_constant(tag) for tag in tags}  # equal ones are shared
     needed = max((offset + size for _, offset, size in constants), default=0)
     if needed and not weights.is_file():
         raise ModelFolderError(f"{weights} is missing; {EXPORT_ADVICE}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .model_folder import IR_FILES, FluxFolder, read_json
+from .model_folder import IR_FILES, FluxFolder, read_ir, read_json, task_of
 from .presets import read_plans
 
 
@@ -53,8 +51,8 @@ def summarize(path: Path) -> ModelSummary:
     Raises:
         FileNotFoundError, ModelFolderError: as `FluxFolder.read` does.
     """
-    folder = FluxFolder.read(path)
-    stems = [Path(name) for name in IR_FILES if not name.startswith("tokenizer")]
+    folder = FluxFolder.read(path, task_of(path))
+    parts = [part for part in IR_FILES if not part.startswith("tokenizer")]
     plans: list[dict[str, Any]] | str
     try:
         plans = [
@@ -74,22 +72,18 @@ def summarize(path: Path) -> ModelSummary:
     return ModelSummary(
         path=str(folder.path),
         pipeline_class=str(read_json(folder.path / "model_index.json")["_class_name"]),
-        parts={stem.parent.name: _part(folder, stem) for stem in stems},
+        parts={part: _part(folder, part) for part in parts},
         guidance_embeds=folder.guidance_embeds,
         defaults=folder.defaults,
         plans=plans,
     )
 
 
-def _part(folder: FluxFolder, stem: Path) -> PartSummary:
-    xml = folder.path / stem.with_suffix(".xml")
-    description = xml.read_text(encoding="utf-8", errors="replace")
-    constants = r'element_type="(\w+)"[^>]*\boffset="(\d+)" size="(\d+)"'
-    precisions: Counter[str] = Counter()
-    for element_type, _, size in set(re.findall(constants, description)):  # equal ones are shared
-        precisions[element_type] += int(size)
+def _part(folder: FluxFolder, part: str) -> PartSummary:
+    stem = folder.path / IR_FILES[part]
+    stored = read_ir(stem, part)
     return PartSummary(
-        size=xml.stat().st_size + xml.with_suffix(".bin").stat().st_size,
-        precisions=dict(precisions.most_common()),
-        fingerprint=folder.fingerprint(stem.parent.name),
+        size=sum(stem.with_suffix(suffix).stat().st_size for suffix in (".xml", ".bin")),
+        precisions=dict(sorted(stored.items(), key=lambda item: -item[1])),
+        fingerprint=folder.fingerprint(part),
     )

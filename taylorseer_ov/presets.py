@@ -49,8 +49,12 @@ class Decision(NamedTuple):
     name: str
 
 
-def model_defaults(path: Path, values: Mapping[str, Any]) -> ImageGenerationConfig:
-    """Return the settings that a model's `generation_config.json` makes of the defaults.
+def model_defaults(
+    path: Path,
+    values: Mapping[str, Any],
+    usual: ImageGenerationConfig = ImageGenerationConfig(),  # noqa: B008  (copied, not changed)
+) -> ImageGenerationConfig:
+    """Return the settings that a model's `generation_config.json` makes of the usual ones.
 
     Args:
         path: the model's folder.
@@ -61,7 +65,7 @@ def model_defaults(path: Path, values: Mapping[str, Any]) -> ImageGenerationConf
             plan: nothing in a model's folder leads outside it.
     """
     try:
-        settings = ImageGenerationConfig().updated(values)
+        settings = usual.updated(values)
         if isinstance(settings.cache, str) and settings.cache not in PRESETS:
             raise ValueError(f"cache must be one of {', '.join(PRESETS)}, got {settings.cache!r}")
     except (TypeError, ValueError, ArithmeticError) as error:

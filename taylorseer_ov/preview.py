@@ -281,7 +281,7 @@ def preview_callback(
     """
     asked = pipeline.get_generation_config().updated(settings)
     preview, sigmas = read_preview(pipeline.folder), pipeline.sigmas(**settings)
-    return PreviewCallback(Previewer(preview, sigmas, asked.height, asked.width), show, every)
+    return PreviewCallback(Previewer(preview, sigmas, *asked.size), show, every)
 
 
 def encode_png(pictures: Pictures, enlarge: int = 4) -> bytes:

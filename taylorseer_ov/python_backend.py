@@ -13,12 +13,21 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from .cache import start_cache
-from .components import FluxTransformer, Part, TextEncoder, Tokenizer, VaeDecoder
+from .components import (
+    Draw,
+    FluxTransformer,
+    Part,
+    TextEncoder,
+    Tokenizer,
+    VaeDecoder,
+    VaeEncoder,
+)
 from .generation import Devices, Generated, Job, MemoryOptions, StaticShape
-from .latents import StandardNormalGenerator, image_position_ids, pack_latents, unpack_latents
+from .latents import StandardNormalGenerator, image_position_ids, unpack_latents
 from .model_folder import FluxFolder
 from .native import native_noise_generator
 from .sampling import Velocity, euler
+from .starting_point import StartingPoint, starting_point
 
 Array = NDArray[np.float32]
 P = TypeVar("P", bound=Part)
@@ -42,6 +51,7 @@ class Denoised:
     forecast_errors: dict[int, float]
     rescued_steps: tuple[int, ...]
     interrupted: bool
+    image_encoding_s: float
 
 
 class PythonBackend:
@@ -72,6 +82,8 @@ class PythonBackend:
         if not memory.low_memory:
             for part in (self._clip, self._t5, self._transformer, self._vae):
                 part()
+            if folder.task != "text to image":
+                self._vae_encoder()
 
     # --- the models ---
 
@@ -112,6 +124,15 @@ class PythonBackend:
 
         return self._use("vae_decoder", make)
 
+    def _vae_encoder(self) -> VaeEncoder:
+        def make() -> VaeEncoder:
+            part = VaeEncoder(self._folder, self._core, self._devices.vae, self._properties)
+            if self._static is not None:
+                part.reshape(self._static.height, self._static.width)
+            return part
+
+        return self._use("vae_encoder", make)
+
     def _use(self, name: str, make: Callable[[], P]) -> P:
         """Return a compiled model; with `low_memory`, the others are let go of first."""
         if name not in self._parts:
@@ -132,14 +153,13 @@ class PythonBackend:
 
     def generate(self, job: Job) -> Generated:
         """Draw the pictures of a job."""
-        settings = job.settings
         loaded_before_s = self.load_s
         stopwatch = Stopwatch(lambda: self.load_s)
         conditioning = self.encode(job)
         text_encoding_s = stopwatch.lap()
         denoised = self.denoise(job, conditioning)
         stopwatch.lap()
-        pictures = self.decode(denoised.latents, settings.height, settings.width)
+        pictures = self.decode(denoised.latents, *job.settings.size)
         return Generated(
             pictures=pictures,
             text_encoding_s=text_encoding_s,
@@ -150,6 +170,7 @@ class PythonBackend:
             forecast_errors=denoised.forecast_errors,
             rescued_steps=denoised.rescued_steps,
             interrupted=denoised.interrupted,
+            image_encoding_s=denoised.image_encoding_s,
         )
 
     def encode(self, job: Job) -> Conditioning:
@@ -170,7 +191,10 @@ class PythonBackend:
         """Take the steps of a job from noise to packed latents."""
         settings, hooks = job.settings, job.hooks
         batch = settings.num_images_per_prompt
-        height, width = self._latent_size(settings.height, settings.width)
+        height, width = self._latent_size(*settings.size)
+        stopwatch = Stopwatch(lambda: self.load_s)
+        start = self._start(job, (batch, self._folder.latent_channels, height, width))
+        image_encoding_s = 0.0 if job.initial is None else stopwatch.lap()
         transformer = self._transformer()
         transformer.start(
             text=np.repeat(conditioning.text, batch, axis=0),
@@ -178,17 +202,19 @@ class PythonBackend:
             image_ids=image_position_ids(height // 2, width // 2),
             guidance_scale=settings.guidance_scale,
         )
-        noise = pack_latents(draw_noise(job, (batch, self._folder.latent_channels, height, width)))
-        velocity = start_cache(job.cache, _recorded(transformer, job), job.sigmas)
+        velocity = start_cache(
+            job.cache, _recorded(start.conditioned(transformer), job), job.sigmas
+        )
         step_s: list[float] = []
         stopped = False
         begin_s = time.perf_counter()
-        for step, latents in enumerate(euler(velocity, noise, job.sigmas)):
+        steps = euler(velocity, start.latents, job.sigmas, start.constrain)
+        for step, latents in enumerate(steps):
             step_s.append(time.perf_counter() - begin_s)
             if hooks.progress is not None and velocity.mask[step]:
                 hooks.progress(sum(velocity.mask), job.expected_runs(velocity.mask))
             if hooks.callback is not None:
-                stopped = bool(hooks.callback(step, settings.num_inference_steps, latents.copy()))
+                stopped = bool(hooks.callback(step, job.num_steps, latents.copy()))
             if stopped or (hooks.stop is not None and hooks.stop()):
                 stopped = True
                 break
@@ -199,7 +225,19 @@ class PythonBackend:
             mask=tuple(velocity.mask),
             forecast_errors=velocity.errors,
             rescued_steps=tuple(velocity.rescued),
-            interrupted=stopped and len(step_s) < settings.num_inference_steps,
+            interrupted=stopped and len(step_s) < job.num_steps,
+            image_encoding_s=image_encoding_s,
+        )
+
+    def _start(self, job: Job, shape: tuple[int, int, int, int]) -> StartingPoint:
+        draw = noise_source(job)
+        return starting_point(
+            job.initial,
+            shape,
+            job.sigmas[0],
+            draw,
+            lambda picture: self._vae_encoder()(picture, draw),
+            self._folder.is_fill,
         )
 
     def decode(self, latents: Array, height: int, width: int) -> NDArray[np.uint8]:
@@ -236,16 +274,19 @@ def _recorded(velocity: Velocity, job: Job) -> Velocity:
     return recorded
 
 
-def draw_noise(job: Job, shape: tuple[int, ...]) -> Array:
-    """Draw the initial noise: from the caller's generator, else for the seed as native draws it."""
+def noise_source(job: Job) -> Draw:
+    """Return what draws noise: the caller's generator, else for the seed as native draws it."""
     generator = job.settings.generator
     if generator is None:
         seed = job.settings.rng_seed
         generator = native_noise_generator(seed) or StandardNormalGenerator(seed)
-    if type(generator).__module__.startswith("openvino_genai"):
-        shape = ov.Shape(shape)
-    noise = generator.randn_tensor(shape)
-    noise = np.array(noise.data if isinstance(noise, ov.Tensor) else noise)
-    if noise.shape != tuple(shape):
-        raise ValueError(f"the generator drew noise of shape {noise.shape}, not {tuple(shape)}")
-    return noise.astype(np.float32, copy=False)
+    is_native = type(generator).__module__.startswith("openvino_genai")
+
+    def draw(shape: tuple[int, ...]) -> Array:
+        drawn = generator.randn_tensor(ov.Shape(shape) if is_native else shape)
+        noise = np.array(drawn.data if isinstance(drawn, ov.Tensor) else drawn)
+        if noise.shape != shape:
+            raise ValueError(f"the generator drew noise of shape {noise.shape}, not {shape}")
+        return noise.astype(np.float32, copy=False)
+
+    return draw

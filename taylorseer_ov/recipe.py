@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .report import GenerationReport
 
 RECIPE_FORMAT = "taylorseer_ov.Recipe/1"
+OBJECTS = ("generator", "adapters")  # settings that a picture cannot hold
 MOST_STEPS = 2000  # a stranger's plan is a matrix of steps by steps
 
 
@@ -116,7 +117,8 @@ class Recipe:
     Attributes:
         prompt: for CLIP, and for T5 if `asked.prompt_2` is None.
         asked: the settings. A `cache` that is a text describes what was asked for: a preset, a
-            plan's file, a plan, a policy of the caller's. The generator is left out.
+            plan's file, a plan, a policy of the caller's. Generator and adapters are left out.
+        inputs: sha256 of the pictures it started from, `"image"` and `"mask"`, as they were used.
         index: which of the pictures drawn at once it is.
         plan: which steps ran the transformer and what the others used, None if a policy decided.
         own_noise: whether a generator of the caller's drew the noise, which is then not known.
@@ -127,6 +129,7 @@ class Recipe:
 
     prompt: str
     asked: ImageGenerationConfig
+    inputs: Mapping[str, str]
     index: int
     plan: CachePlan | None
     own_noise: bool
@@ -147,7 +150,8 @@ class Recipe:
             cache = job.cache_name
         return cls(
             prompt=job.prompt,
-            asked=replace(job.settings, cache=cache, generator=None),
+            asked=replace(job.settings, cache=cache, generator=None, adapters=None),
+            inputs={} if job.initial is None else job.initial.digests(),
             index=0,
             plan=job.cache if isinstance(job.cache, CachePlan) else None,
             own_noise=job.settings.generator is not None,
@@ -171,7 +175,8 @@ class Recipe:
         """Return what `generate` takes to draw this picture again, the prompt included.
 
         It is number `index` of the pictures that come out. A preset or a plan's file is given as
-        the plan it was then, whatever has become of it.
+        the plan it was then, whatever has become of it. The pictures in `inputs`, which it does not
+        hold, are needed too.
 
         Raises:
             RecipeError: if a generator or a policy of the caller's made it.
@@ -182,7 +187,8 @@ class Recipe:
                 "does not hold; it cannot be drawn again"
             )
         settings = {field.name: getattr(self.asked, field.name) for field in fields(self.asked)}
-        del settings["generator"]
+        for name in OBJECTS:
+            del settings[name]
         if isinstance(self.asked.cache, str):
             if self.plan is None:
                 raise RecipeError(
@@ -234,8 +240,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """Return the recipe as JSON in ASCII."""
-        asked = vars(self.asked).copy()
-        del asked["generator"]
+        asked = {name: value for name, value in vars(self.asked).items() if name not in OBJECTS}
         if isinstance(self.asked.cache, TaylorSeerCacheConfig | ErrorControl):
             asked["cache"] = asdict(self.asked.cache)
         values = vars(self) | {
@@ -275,7 +280,7 @@ class Recipe:
     @classmethod
     def _from_dict(cls, values: dict[str, Any]) -> Recipe:
         _require_names("recipe", values, [field.name for field in fields(cls)])
-        names = [field.name for field in fields(ImageGenerationConfig) if field.name != "generator"]
+        names = [f.name for f in fields(ImageGenerationConfig) if f.name not in OBJECTS]
         _require_names("settings", values["asked"], names)
         asked = ImageGenerationConfig().updated(values["asked"])
         steps = whole_number("num_inference_steps", asked.num_inference_steps, 1, MOST_STEPS)
@@ -286,6 +291,7 @@ class Recipe:
             plan = CachePlan.from_json(json.dumps(plan))
         for name, kind in (
             ("prompt", str),
+            ("inputs", dict),
             ("own_noise", bool),
             ("interrupted", bool),
             ("report", dict),
@@ -295,6 +301,7 @@ class Recipe:
         return cls(
             prompt=values["prompt"],
             asked=asked,
+            inputs=values["inputs"],
             index=whole_number("index", values["index"], 0, asked.num_images_per_prompt - 1),
             plan=plan,
             own_noise=values["own_noise"],

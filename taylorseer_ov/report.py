@@ -35,6 +35,8 @@ class GenerationReport:
         cache: what decided which steps ran the transformer.
         schedule: `C` for a step that runs the transformer, `.` for a forecast one.
         step_s: duration of each step taken; fewer than the schedule has if interrupted.
+        image_encoding_s: encoding the given picture, 0 for text to image.
+        vae_s: decoding.
         load_s: loading and compiling the models, whenever that happened.
         total_s: the whole call, the text encoding and the VAE included, `load_s` not.
         forecast_errors: by step, the root mean square error of the forecast for a step that ran
@@ -50,6 +52,7 @@ class GenerationReport:
     schedule: str
     step_s: tuple[float, ...]
     text_encoding_s: float
+    image_encoding_s: float
     vae_s: float
     total_s: float
     load_s: float
@@ -60,6 +63,7 @@ class GenerationReport:
     width: int
     height: int
     num_inference_steps: int
+    strength: float
     num_images_per_prompt: int
     guidance_scale: float
     max_sequence_length: int
@@ -110,6 +114,9 @@ class GenerationReport:
 
     def __str__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
+        image = f" + image {self.image_encoding_s:.3f}" if self.image_encoding_s else ""
+        devices = " / ".join(dict.fromkeys(self.devices))
+        strength = f", strength {self.strength:g}" if self.strength != 1 else ""
         lines = [
             f"{self.backend} backend: {self.backend_reason}",
             f"cache: {self.cache}",
@@ -117,8 +124,8 @@ class GenerationReport:
             f"transformer{ended}",
             f"{self.width}x{self.height}, {self.num_images_per_prompt} at once, "
             f"seed {'of the generator' if self.seed is None else self.seed}, "
-            f"guidance {self.guidance_scale:g}, on {' / '.join(dict.fromkeys(self.devices))}",
-            f"total {self.total_s:.3f} s = text {self.text_encoding_s:.3f}"
+            f"guidance {self.guidance_scale:g}{strength}, on {devices}",
+            f"total {self.total_s:.3f} s = text {self.text_encoding_s:.3f}{image}"
             f" + {summary('computed', self.computed_step_s)}"
             f" + {summary('predicted', self.predicted_step_s)}"
             f" + VAE {self.vae_s:.3f} + rest; load {self.load_s:.2f} s",
@@ -207,13 +214,17 @@ class PerformanceMetrics:
     def get_inference_duration(self) -> float:
         """Time inside the models: text encoders, transformer and VAE."""
         report = self._report
-        return 1000 * (report.text_encoding_s + sum(report.computed_step_s) + report.vae_s)
+        encoding_s = report.text_encoding_s + report.image_encoding_s
+        return 1000 * (encoding_s + sum(report.computed_step_s) + report.vae_s)
 
     def get_iteration_duration(self) -> MeanStdPair:
         return MeanStdPair.of(self._report.step_s)
 
     def get_transformer_infer_duration(self) -> MeanStdPair:
         return MeanStdPair.of(self._report.computed_step_s)
+
+    def get_vae_encoder_infer_duration(self) -> float:
+        return 1000 * self._report.image_encoding_s
 
     def get_vae_decoder_infer_duration(self) -> float:
         return 1000 * self._report.vae_s

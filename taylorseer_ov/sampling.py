@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Velocity = Callable[[Array, np.float32], Array]
+Constraint = Callable[[Array, np.float32], Array]
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,35 @@ class FlowMatchSchedule:
         return np.append(sigmas, 0).astype(np.float32)
 
 
-def euler(velocity: Velocity, latents: Array, sigmas: Array) -> Iterator[Array]:
+def first_step(num_inference_steps: int, strength: float) -> int:
+    """Return the step that a picture, noised with a strength from 0 to 1, starts from.
+
+    Source: `get_timesteps` of diffusers' `FluxImg2ImgPipeline`, down to its rounding.
+    """
+    taken = min(num_inference_steps * strength, num_inference_steps)
+    return int(max(num_inference_steps - taken, 0))
+
+
+def add_noise(latents: Array, noise: Array, sigma: np.float32) -> Array:
+    """Return the latents of a picture as they are at a noise level."""
+    return sigma * noise + (np.float32(1) - sigma) * latents
+
+
+def unconstrained(latents: Array, sigma: np.float32) -> Array:
+    """Leave latents as a step has made them."""
+    return latents
+
+
+def euler(
+    velocity: Velocity, latents: Array, sigmas: Array, constrain: Constraint = unconstrained
+) -> Iterator[Array]:
     """Yield the latents after each step, float32; `velocity(latents, sigma)` is called once a step.
 
+    What a step has made goes through `constrain(latents, sigma)`, with the sigma it has come to.
     A generator, so that progress, early stops and exceptions belong to the caller. Each yielded
     array is new and belongs to the caller.
     """
     for sigma, next_sigma in pairwise(sigmas):
-        latents = latents + (next_sigma - sigma) * velocity(latents, sigma)
+        moved = latents + (next_sigma - sigma) * velocity(latents, sigma)
+        latents = constrain(moved, next_sigma)
         yield latents

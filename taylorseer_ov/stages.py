@@ -52,7 +52,7 @@ class GenerationStages:
         backend = self._pipeline.backends.load_python()
         stopwatch = Stopwatch(lambda: backend.load_s)
         settings = job.settings
-        pictures = backend.decode(denoised["latents"], settings.height, settings.width)
+        pictures = backend.decode(denoised["latents"], *settings.size)
         vae_s = stopwatch.lap()
         account = json.loads(str(denoised["account"]))
         total_s = account.pop("total_s") + vae_s

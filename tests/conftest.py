@@ -1,5 +1,6 @@
 """Shared fixtures: the demo model is real, small and always there."""
 
+import json
 import shutil
 
 import pytest
@@ -26,9 +27,11 @@ def model_copy(tmp_path):
 # --- for tests marked `export` ---
 
 
-@pytest.fixture(scope="session")
-def pipeline_folder(tmp_path_factory):
-    """An untrained Flux of two blocks as a diffusers folder, its weights rounded to float16."""
+def save_untrained(work, **changes):
+    """Write an untrained Flux of two blocks as a diffusers folder, its weights rounded to float16.
+
+    `changes` are made to the transformer's configuration.
+    """
     import gc
 
     import torch
@@ -38,16 +41,22 @@ def pipeline_folder(tmp_path_factory):
     import train_demo_model as demo
 
     gc.freeze()  # an export collects garbage 20 times: not among all that was imported
-    work = tmp_path_factory.mktemp("pipeline")
     torch.manual_seed(0)
     spiece = work / "spiece"
     model = demo.DemoFlux(demo_text.build_clip_tokenizer(), demo_text.build_t5_tokenizer(spiece))
-    config = dict(model.transformer.config) | {"num_layers": 1, "num_single_layers": 1}
-    model.transformer = FluxTransformer2DModel.from_config(config)
+    config = {"num_layers": 1, "num_single_layers": 1} | changes
+    trained = {k: v for k, v in model.transformer.config.items() if not k.startswith("_")}
+    model.transformer = FluxTransformer2DModel(**(trained | config))
     vae = demo.build_vae()
     # an untrained decoder's pictures are grey: spread them, so that differences show
     vae.decoder.conv_out.weight.data *= 4
     return demo.save_pipeline(work, vae.eval(), model.eval())
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(tmp_path_factory):
+    """An untrained Flux as a diffusers folder."""
+    return save_untrained(tmp_path_factory.mktemp("pipeline"))
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +67,24 @@ def exported(pipeline_folder, tmp_path_factory):
     lines = []
     folder = tmp_path_factory.mktemp("exported") / "model"
     return export_model(pipeline_folder, folder, verify=True, say=lines.append), lines
+
+
+@pytest.fixture(scope="session")
+def fill_folder(tmp_path_factory):
+    """An untrained Flux Fill as a diffusers folder."""
+    folder = save_untrained(tmp_path_factory.mktemp("fill"), in_channels=384, out_channels=64)
+    path = folder / "model_index.json"
+    index = json.loads(path.read_text()) | {"_class_name": "FluxFillPipeline"}
+    del index["image_encoder"], index["feature_extractor"]
+    path.write_text(json.dumps(index))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_fill(fill_folder, tmp_path_factory):
+    """That folder exported by default."""
+    from taylorseer_ov.export import export_model
+
+    return export_model(
+        fill_folder, tmp_path_factory.mktemp("exported_fill") / "model", verify=True
+    )

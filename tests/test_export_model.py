@@ -54,7 +54,7 @@ def fake_conversion(monkeypatch):
         for action in actions:
             action()
 
-    monkeypatch.setattr(export, "_require_packages", lambda: None)
+    monkeypatch.setattr(export, "_require_packages", lambda lora: None)
     monkeypatch.setattr(export, "convert", convert)
     for name in ("check_tokenizers", "mend_configs", "_draw_one_step"):
         monkeypatch.setattr(export, name, lambda *arguments: None)

@@ -311,7 +311,7 @@ def test_metrics_have_native_names(pipeline):
         ({"guidance_scale": float("nan")}, ValueError, "guidance_scale must be finite"),
         ({"negative_prompt": "ugly"}, ValueError, "negative_prompt is not used by Flux"),
         ({"strength": 0.5}, ValueError, "strength must be 1.0 for text to image"),
-        ({"adapters": object()}, ValueError, "adapters .LoRA. are not supported"),
+        ({"adapters": "lora.safetensors"}, TypeError, r"an openvino_genai\.AdapterConfig, got 'l"),
         ({"prompt_2": 5}, TypeError, "prompt_2 must be a text, got 5"),
         ({"generator": 7}, TypeError, r"generator must have a randn_tensor\(shape\) method"),
         ({"taylorseer_config": 3}, TypeError, "cache must be a preset, a TaylorSeerCacheConfig"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from .console import Console
@@ -26,6 +27,14 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--group-size", type=int, help="int4: weights per scale, default 128")
     parser.add_argument("--ratio", type=float, help="int4: share of int4, rest int8; default 1.0")
     parser.add_argument("--sym", action="store_true", help="int8, int4: without zero points")
+    parser.add_argument(
+        "--lora",
+        type=read_lora,
+        action="append",
+        default=[],
+        metavar="PATH[=SCALE]",
+        help="fuse a LoRA file into a FLUX.1; may be given several times; scale 1 by default",
+    )
     parser.add_argument("--revision", help="branch, tag or commit on the hub")
     parser.add_argument("--cache-dir", help="where downloads are kept")
     parser.add_argument(
@@ -36,6 +45,15 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def read_lora(text: str) -> tuple[Path, float]:
+    """Read PATH or PATH=SCALE."""
+    path, _, scale = text.rpartition("=")
+    try:
+        return Path(path or scale), float(scale) if path else 1.0
+    except ValueError:  # the = is part of the name
+        return Path(text), 1.0
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -54,6 +72,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         group_size=arguments.group_size,
         ratio=arguments.ratio,
         sym=arguments.sym,
+        lora=arguments.lora,
         revision=arguments.revision,
         cache_dir=arguments.cache_dir,
         overwrite=arguments.overwrite,

@@ -1,0 +1,130 @@
+"""Pictures and masks that a generation starts from: read, checked and brought to size.
+
+As diffusers' `VaeImageProcessor` does it: the size that is not given is the picture's, rounded down
+to whole tokens, and what has another size is resized with a Lanczos filter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MULTIPLE = 16  # pixels that a token is wide
+
+
+@dataclass(frozen=True, eq=False)
+class InitialImage:
+    """The picture that a generation starts from, in the size that is drawn.
+
+    Attributes:
+        pixels: uint8 (1, height, width, 3).
+        mask: bool (height, width), True where it is drawn anew; None for everywhere.
+    """
+
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        _, height, width, _ = self.pixels.shape
+        return height, width
+
+    def digests(self) -> dict[str, str]:
+        """Return the sha256 of the picture and of the mask, as they are used."""
+        arrays = {"image": self.pixels, "mask": self.mask}
+        return {
+            name: hashlib.sha256(array.tobytes()).hexdigest()
+            for name, array in arrays.items()
+            if array is not None
+        }
+
+
+def initial_image(
+    image: Any, *mask_image: Any, height: int | None, width: int | None
+) -> InitialImage:
+    """Read a picture, and a mask if one is given, and bring them to a size.
+
+    Args:
+        image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` of such
+            a shape, a PIL image, or the path of a file.
+        mask_image: the same, grey or coloured; arrays may also be bool or (height, width). What is
+            at least half bright is True.
+        height, width: multiples of 16; those of the picture, rounded down, where None.
+
+    Raises:
+        TypeError, ValueError: for what is no picture, or is too small.
+        FileNotFoundError: if there is no such file.
+    """
+    from PIL import Image
+
+    picture = _read("image", image).convert("RGB")
+    sizes = []
+    for name, given, own in (
+        ("height", height, picture.height),
+        ("width", width, picture.width),
+    ):
+        if given is None and own < MULTIPLE:
+            raise ValueError(
+                f"the image has a {name} of {own}, less than {MULTIPLE} pixels; give {name}"
+            )
+        sizes.append(given if given is not None else own - own % MULTIPLE)
+    size = sizes[1], sizes[0]
+
+    def resized(drawn: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray(drawn.resize(size, Image.Resampling.LANCZOS))
+
+    pixels = resized(picture)[None]
+    masks = [resized(_read("mask_image", mask).convert("L")) >= 128 for mask in mask_image]
+    return InitialImage(pixels, *masks)
+
+
+def _read(name: str, source: Any) -> Image:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"{name}: there is no file {str(path)!r}")
+        try:
+            # cameras write how a picture is to be turned instead of turning it
+            with Image.open(path) as opened:
+                return ImageOps.exif_transpose(opened)
+        except (UnidentifiedImageError, OSError) as error:
+            raise ValueError(f"{name}: {str(path)!r} cannot be read as a picture") from error
+    if type(source).__module__.startswith("openvino"):
+        source = source.data
+    if not isinstance(source, np.ndarray):
+        raise TypeError(
+            f"{name} must be a uint8 array, an openvino.Tensor, a PIL image or a path, "
+            f"got {source!r}"
+        )
+    return Image.fromarray(_pixels(name, source))
+
+
+def _pixels(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Check an array and return it as (height, width) or (height, width, 3)."""
+    pixels = array[0] if array.ndim == 4 and len(array) == 1 else array
+    is_mask = name == "mask_image"
+    if is_mask and pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    if is_mask and pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * 255
+    shapes = "(height, width, 3) or (1, height, width, 3)" + ", or (height, width)" * is_mask
+    if pixels.dtype != np.uint8:
+        raise TypeError(f"{name} must be uint8, from 0 to 255, got {array.dtype}")
+    coloured = pixels.ndim == 3 and pixels.shape[2] == 3
+    if not (coloured or (is_mask and pixels.ndim == 2)) or pixels.size == 0:
+        raise ValueError(f"{name} must have the shape {shapes}, got {array.shape}")
+    return pixels
