@@ -14,6 +14,7 @@ from .calibration import calibrate
 from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
 from .generation import ImageGenerationConfig
+from .memory import MemoryWarning
 from .model_folder import ModelFolderError, demo_model_path
 from .pipeline import PromptWarning, Text2ImagePipeline
 from .plan import CachePlan
@@ -28,6 +29,7 @@ __all__ = [
     "GenerationResult",
     "ImageGenerationConfig",
     "InactiveCacheWarning",
+    "MemoryWarning",
     "ModelFolderError",
     "PromptWarning",
     "TaylorSeerCacheConfig",

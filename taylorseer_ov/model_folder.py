@@ -46,6 +46,9 @@ class FluxFolder:
         latent_channels, vae_scale, scaling_factor, shift_factor: of the autoencoder; `vae_scale` is
             how many pixels a latent is wide.
         clip_length: tokens that the CLIP text encoder takes.
+        transformer_blocks, transformer_width: how many blocks of both kinds the transformer has,
+            and how many features a token in them.
+        vae_width: features of a pixel in the VAE's last stage, where it is widest.
         defaults: the model's own generation defaults, from an optional `generation_config.json`.
     """
 
@@ -58,6 +61,9 @@ class FluxFolder:
     scaling_factor: float
     shift_factor: float
     clip_length: int
+    transformer_blocks: int
+    transformer_width: int
+    vae_width: int
     defaults: dict[str, Any]
 
     @classmethod
@@ -93,6 +99,11 @@ class FluxFolder:
                 scaling_factor=float(vae.get("scaling_factor") or 1.0),
                 shift_factor=float(vae.get("shift_factor") or 0.0),
                 clip_length=int(clip.get("max_position_embeddings", 77)),
+                transformer_blocks=int(transformer.get("num_layers", 19))
+                + int(transformer.get("num_single_layers", 38)),
+                transformer_width=int(transformer.get("num_attention_heads", 24))
+                * int(transformer.get("attention_head_dim", 128)),
+                vae_width=max(int(width) for width in vae["block_out_channels"][:2]),
                 defaults=read_json(defaults) if defaults.exists() else {},
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -100,9 +111,9 @@ class FluxFolder:
                 raise
             raise ModelFolderError(f"{folder}: {error}; {EXPORT_ADVICE}") from error
 
-    def fingerprint(self) -> str:
-        """Return what identifies the transformer's weights, without reading gigabytes of them."""
-        stem = self.path / "transformer" / "openvino_model"
+    def fingerprint(self, part: str = "transformer") -> str:
+        """Return what identifies the weights of a part, without reading gigabytes of them."""
+        stem = self.path / part / "openvino_model"
         digest = hashlib.sha256(stem.with_suffix(".xml").read_bytes())
         with stem.with_suffix(".bin").open("rb") as weights:
             size = weights.seek(0, 2)

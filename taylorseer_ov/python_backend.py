@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,22 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from .cache import start_cache
-from .components import FluxTransformer, Part, TextEncoder, Tokenizer, VaeDecoder
+from .components import (
+    FluxTransformer,
+    Part,
+    TextEncoder,
+    Tokenizer,
+    VaeDecoder,
+    precision_bits,
+)
+from .embedding_cache import EmbeddingCache, content_key
 from .generation import Devices, Generated, Job, MemoryOptions, StaticShape
 from .latents import StandardNormalGenerator, image_position_ids, pack_latents, unpack_latents
 from .model_folder import FluxFolder
 from .native import native_noise_generator
 from .sampling import Velocity, euler
+from .tiled_vae import TiledVaeDecoder
+from .tiling import fits_a_tile
 
 Array = NDArray[np.float32]
 P = TypeVar("P", bound=Part)
@@ -47,7 +58,8 @@ class Denoised:
 class PythonBackend:
     """Compiled models and the loop over them. Serves one generation at a time.
 
-    Without `low_memory` the models are compiled at once, otherwise when needed, one at a time.
+    Without `low_memory` the models are compiled at once, otherwise when needed, one at a time and
+    the transformer for one size.
 
     Attributes:
         load_s: seconds spent on loading and compiling so far.
@@ -68,10 +80,18 @@ class PythonBackend:
         self._devices, self._properties = devices, properties
         self._static, self._memory = static, memory
         self._parts: dict[str, Part] = {}
+        self._embeddings: EmbeddingCache | None = None
+        if memory.embedding_cache is not None:
+            self._embeddings = EmbeddingCache(memory.embedding_cache)
+            self._encoders = self._describe_encoders()
         self.load_s = 0.0
         if not memory.low_memory:
-            for part in (self._clip, self._t5, self._transformer, self._vae):
-                part()
+            self._transformer(static)
+            if self._embeddings is None:
+                self._clip()
+                self._t5()
+            if not memory.vae_tiling:
+                self._whole_vae()
 
     # --- the models ---
 
@@ -90,19 +110,33 @@ class PythonBackend:
             encoder.reshape(length)
         return encoder
 
-    def _transformer(self) -> FluxTransformer:
+    def _transformer(self, static: StaticShape | None) -> FluxTransformer:
         def make() -> FluxTransformer:
             part = FluxTransformer(
                 self._folder, self._core, self._devices.denoise, self._properties
             )
-            if self._static is not None:
-                height, width = self._latent_size(self._static.height, self._static.width)
-                part.reshape(self._static.batch, height * width // 4, self._static.text_length)
+            if static is not None:
+                height, width = self._latent_size(static.height, static.width)
+                part.reshape(static.batch, height * width // 4, static.text_length)
             return part
 
-        return self._use("transformer", make)
+        name = "transformer" if static == self._static else f"transformer {static}"
+        return self._use(name, make)
 
-    def _vae(self) -> VaeDecoder:
+    def _vae(self, height: int, width: int) -> VaeDecoder | TiledVaeDecoder:
+        """The decoder for latents of this size."""
+        if not self._memory.vae_tiling or fits_a_tile(height, width):
+            return self._whole_vae()
+
+        def make() -> TiledVaeDecoder:
+            part = TiledVaeDecoder(self._folder, self._core, self._devices.vae, self._properties)
+            if self._static is not None:
+                part.reshape(self._folder.latent_channels, height, width)
+            return part
+
+        return self._use("tiled_vae_decoder", make)
+
+    def _whole_vae(self) -> VaeDecoder:
         def make() -> VaeDecoder:
             part = VaeDecoder(self._folder, self._core, self._devices.vae, self._properties)
             if self._static is not None:
@@ -153,18 +187,48 @@ class PythonBackend:
         )
 
     def encode(self, job: Job) -> Conditioning:
-        """Encode the prompts of a job."""
+        """Encode the prompts of a job, or fetch what they were encoded to before."""
         clip_tokenizer, t5_tokenizer = self._tokenizers
         clip_row = clip_tokenizer.row(job.prompt, self._folder.clip_length)
         t5_row = t5_tokenizer.row(job.prompt_2, job.settings.max_sequence_length)
+        if self._embeddings is None:
+            return self._encode(clip_row, t5_row)
+        key = content_key(self._encoders, clip_row.tobytes(), t5_row.tobytes())
+        kept = self._embeddings.get(key)
+        if kept is not None:
+            return Conditioning(**kept)
+        conditioning = self._encode(clip_row, t5_row)
+        self._embeddings.put(key, text=conditioning.text, pooled=conditioning.pooled)
+        return conditioning
+
+    def _encode(self, clip_row: NDArray[np.int64], t5_row: NDArray[np.int64]) -> Conditioning:
         return Conditioning(pooled=self._clip()(clip_row), text=self._t5()(t5_row))
+
+    def _describe_encoders(self) -> bytes:
+        """Everything beside the tokens that an encoded prompt depends on, to the last bit."""
+        device, properties = self._devices.text_encode, self._properties
+        machine = [
+            self._core.get_property(name, "FULL_DEVICE_NAME")
+            for name in self._core.available_devices
+        ]
+        described = [
+            [self._folder.fingerprint(part) for part in ("text_encoder", "text_encoder_2")],
+            [device, precision_bits(device, properties)],
+            sorted((name, str(value)) for name, value in properties.items()),
+            [machine, self._static is not None, ov.get_version()],
+        ]
+        return json.dumps(described).encode()
 
     def denoise(self, job: Job, conditioning: Conditioning) -> Denoised:
         """Take the steps of a job from noise to packed latents."""
         settings = job.settings
         batch = settings.num_images_per_prompt
         height, width = self._latent_size(settings.height, settings.width)
-        transformer = self._transformer()
+        static = self._static
+        if self._memory.low_memory:
+            # with dynamic shapes, OpenVINO's CPU device keeps the activations of every block
+            static = StaticShape.of(settings)
+        transformer = self._transformer(static)
         transformer.start(
             text=np.repeat(conditioning.text, batch, axis=0),
             pooled=np.repeat(conditioning.pooled, batch, axis=0),
@@ -196,7 +260,8 @@ class PythonBackend:
 
     def decode(self, latents: Array, height: int, width: int) -> NDArray[np.uint8]:
         """Turn packed latents (N, tokens, 4C) into pictures (N, height, width, 3)."""
-        return self._vae()(unpack_latents(latents, *self._latent_size(height, width)))
+        size = self._latent_size(height, width)
+        return self._vae(*size)(unpack_latents(latents, *size))
 
 
 class Stopwatch:

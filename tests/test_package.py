@@ -14,6 +14,7 @@ def test_public_names():
         "GenerationResult",
         "ImageGenerationConfig",
         "InactiveCacheWarning",
+        "MemoryWarning",
         "ModelFolderError",
         "PromptWarning",
         "TaylorSeerCacheConfig",
