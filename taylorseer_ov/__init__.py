@@ -16,6 +16,7 @@ from .config import TaylorSeerCacheConfig
 from .control import ErrorControl
 from .flux_pipeline import PromptWarning
 from .generation import ImageGenerationConfig
+from .memory import MemoryWarning
 from .model_folder import ModelFolderError, demo_model_path
 from .optimum import cache_report, disable_cache, enable_cache
 from .optimum_report import CacheReport
@@ -36,6 +37,7 @@ __all__ = [
     "ImageGenerationConfig",
     "InactiveCacheWarning",
     "InpaintingPipeline",
+    "MemoryWarning",
     "ModelFolderError",
     "PromptWarning",
     "Recipe",

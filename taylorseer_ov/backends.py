@@ -5,14 +5,24 @@ from __future__ import annotations
 import gc
 import platform
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import openvino as ov
 
-from .components import Tokenizer, check_device, device_name
-from .generation import Devices, Job, MemoryOptions, StaticShape, check_adapters
+from .components import Tokenizer, check_device, device_name, has_own_memory, precision_bits
+from .embedding_cache import default_folder
+from .generation import (
+    Devices,
+    ImageGenerationConfig,
+    Job,
+    MemoryOptions,
+    StaticShape,
+    check_adapters,
+)
+from .memory import MemoryWarning, available_bytes, memory_warning
 from .model_folder import FluxFolder
 from .native import NativeBackend, native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
@@ -122,27 +132,50 @@ class Backends:
             devices=self.devices._asdict(),
             processors={device: device_name(device) for device in self.devices},
             properties=_plain(self.properties),
-            fixed_shapes=self.static is not None,
+            fixed_shapes=self.static is not None or self.memory.low_memory,
             vae_tiling=self.memory.vae_tiling,
             versions=_versions(),
         )
 
-    def load_first(self, text_length: int) -> None:
+    def load_first(self, settings: ImageGenerationConfig) -> None:
         """Load the backend that is likely to be needed, before a job is known."""
         use_python = self._requested == "python" or self._standing_obstacle is not None
-        self.load("python" if use_python else "native", text_length)
+        self.load("python" if use_python else "native", settings)
 
-    def load(self, name: str, text_length: int) -> PythonBackend | NativeBackend:
-        """Return a backend, its models compiled."""
+    def load(self, name: str, settings: ImageGenerationConfig) -> PythonBackend | NativeBackend:
+        """Return a backend, its models compiled.
+
+        Warns:
+            MemoryWarning: if they and pictures of these settings are unlikely to fit into memory.
+        """
+        wanted = PythonBackend if name == "python" else NativeBackend
+        if not isinstance(self._loaded, wanted):
+            self.unload()
+            self._warn_about_memory(settings)
         if name == "python":
             return self.load_python()
         if not isinstance(self._loaded, NativeBackend):
             start_s = self._begin_load()
             self._loaded = NativeBackend(
-                self._folder, self.devices, self.properties, self.static, text_length
+                self._folder,
+                self.devices,
+                self.properties,
+                self.static,
+                settings.max_sequence_length,
             )
             self.load_s = time.perf_counter() - start_s
         return self._loaded
+
+    def _warn_about_memory(self, settings: ImageGenerationConfig) -> None:
+        free_bytes = available_bytes()
+        if free_bytes is None or has_own_memory(self.devices.denoise):
+            return
+        if settings.height is None or settings.width is None:  # not known before the picture is
+            return
+        bits = precision_bits(self.devices.denoise, self.properties)
+        warning = memory_warning(self._folder, self.memory, settings, bits, free_bytes)
+        if warning:
+            warnings.warn(warning, MemoryWarning, stacklevel=4)
 
     def load_python(self) -> PythonBackend:
         """Return the Python backend, its models compiled."""
@@ -176,12 +209,16 @@ class Backends:
 
 
 def memory_options(
-    low_memory: bool, vae_tiling: bool, embedding_cache: str | Path | None
+    low_memory: bool, vae_tiling: bool, embedding_cache: str | Path | bool | None
 ) -> MemoryOptions:
     """Check what a pipeline is told about memory."""
     for name, value in (("low_memory", low_memory), ("vae_tiling", vae_tiling)):
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, got {value!r}")
+    if embedding_cache is True:
+        embedding_cache = default_folder()
+    elif embedding_cache is False:
+        embedding_cache = None
     return MemoryOptions(
         low_memory, vae_tiling, None if embedding_cache is None else Path(embedding_cache)
     )

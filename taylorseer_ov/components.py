@@ -38,6 +38,25 @@ def device_name(device: str) -> str:
         return device
 
 
+def precision_bits(device: str, properties: Properties) -> int:
+    """Return the width of the numbers a device computes in; 32 where it does not say."""
+    hint = properties.get("INFERENCE_PRECISION_HINT")
+    if hint is None:
+        try:
+            hint = ov.Core().get_property(device, "INFERENCE_PRECISION_HINT")
+        except RuntimeError:
+            return 32
+    return 16 if "16" in str(hint) else 32
+
+
+def has_own_memory(device: str) -> bool:
+    """Whether a device is one that does not work in the system's memory."""
+    try:
+        return "DISCRETE" in str(ov.Core().get_property(device, "DEVICE_TYPE"))
+    except RuntimeError:
+        return False
+
+
 class Tokenizer:
     """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included."""
 
@@ -213,9 +232,7 @@ class VaeDecoder(Part):
     def __init__(
         self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
     ) -> None:
-        decoder = core.read_model(folder.path / "vae_decoder" / "openvino_model.xml")
-        model = _with_post_processing(round_to_nearest(decoder), folder)
-        super().__init__(model, core, device, properties)
+        super().__init__(read_vae_decoder(folder, core, ov.Type.u8), core, device, properties)
 
     def reshape(self, batch: int, channels: int, height: int, width: int) -> None:
         """Fix the latents' shape."""
@@ -225,6 +242,15 @@ class VaeDecoder(Part):
         self._set("latent_sample", latents)
         self._request.infer()
         return np.array(self._request.get_output_tensor(0).data)
+
+
+def read_vae_decoder(folder: FluxFolder, core: ov.Core, levels: ov.Type) -> ov.Model:
+    """Read the decoder as latents (N, C, h, w) to pictures (N, H, W, 3).
+
+    `levels` is the type of the grey levels: u8, or f32 for those that truncation makes u8.
+    """
+    decoder = core.read_model(folder.path / "vae_decoder" / "openvino_model.xml")
+    return _with_post_processing(round_to_nearest(decoder), folder, levels)
 
 
 def round_to_nearest(decoder: ov.Model) -> ov.Model:
@@ -245,7 +271,7 @@ def round_to_nearest(decoder: ov.Model) -> ov.Model:
     return decoder
 
 
-def _with_post_processing(decoder: ov.Model, folder: FluxFolder) -> ov.Model:
+def _with_post_processing(decoder: ov.Model, folder: FluxFolder, levels: ov.Type) -> ov.Model:
     """Append the scaling before and the picture conversion after the decoder, as native does.
 
     Source: `merge_vae_image_post_processing` in openvino.genai's `autoencoder_kl.cpp`.
@@ -266,7 +292,7 @@ def _with_post_processing(decoder: ov.Model, folder: FluxFolder) -> ov.Model:
         return ops.multiply(clipped, ops.constant(np.float32(255))).output(0)
 
     processor.output().postprocess().custom(to_grey_levels)
-    processor.output().postprocess().convert_element_type(ov.Type.u8)
+    processor.output().postprocess().convert_element_type(levels)
     processor.output().model().set_layout(ov.Layout("NCHW"))
     processor.output().tensor().set_layout(ov.Layout("NHWC"))
     return processor.build()

@@ -13,7 +13,9 @@ from typing import Any
 
 from .checks import known_device
 from .finding import Diagnosis, Finding, examine
-from .machine import Machine, check_devices, check_disk, check_packages
+from .generation import ImageGenerationConfig, MemoryOptions
+from .machine import GIGABYTE, Machine, check_devices, check_disk, check_packages
+from .memory import estimate, memory_warning
 from .model_check import check_extras, check_folder, stored_weights
 from .model_folder import FluxFolder, task_of
 from .native import missing_in_version, settings_obstacle
@@ -74,6 +76,22 @@ def _check_asked_device(machine: Machine, device: str | tuple[str, str, str]) ->
             yield examine("device asked for", partial(known_device, asked, available), asked)
 
 
+def _check_memory(
+    folder: FluxFolder, machine: Machine, settings: ImageGenerationConfig
+) -> Iterator[Finding]:
+    free_bytes = machine.free_memory()
+    if free_bytes is None:
+        return
+    asked = folder, MemoryOptions(), settings, machine.precision_bits
+    shortage = memory_warning(*asked, free_bytes)
+    if shortage:
+        yield Finding.of_message("memory", shortage, "warning")
+    else:
+        needed = estimate(*asked).peak_bytes
+        text = f"about {needed / GIGABYTE:.1f} GB are needed, {free_bytes / GIGABYTE:.1f} are free"
+        yield Finding("memory", "ok", text)
+
+
 def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[Finding]:
     """Say what a generation would do, if the model is whole enough to tell."""
     try:
@@ -90,6 +108,7 @@ def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[F
     except (TypeError, ValueError, OSError) as error:
         yield Finding.of_message("caching", error)
         return
+    yield from _check_memory(folder, machine, settings)
     plan = decision.cache
     if caught:
         yield Finding.of_message("caching", caught[0].message, "warning")

@@ -60,7 +60,7 @@ class FluxPipeline:
         backend: Backend = "auto",
         low_memory: bool = False,
         vae_tiling: bool = False,
-        embedding_cache: str | Path | None = None,
+        embedding_cache: str | Path | bool | None = None,
         **properties: Any,
     ) -> None:
         """Check a model folder. The models are compiled by the first `generate`, or by `compile`.
@@ -73,10 +73,13 @@ class FluxPipeline:
                 `"auto"` takes native where it does exactly what is asked, else Python; the report
                 says why.
             low_memory: hold one model at a time: encode, let go, denoise, let go, decode. The peak
-                is that of the largest part. Python backend only, as are the next two.
-            vae_tiling: decode large pictures in overlapping tiles.
-            embedding_cache: folder in which encoded prompts are kept, so that repeated ones need no
-                text encoder.
+                is that of the largest part. The transformer is compiled for the size asked for,
+                which rounds differently in the last bits. Python backend only, as are the next two.
+            vae_tiling: decode pictures larger than 512 pixels in overlapping tiles, which changes
+                them slightly; see `tiled_vae`.
+            embedding_cache: folder in which encoded prompts are kept, at most 1 GiB of them, so
+                that repeated ones need no text encoder. True is the system's folder for such
+                things.
             properties: OpenVINO properties, such as `CACHE_DIR` or `INFERENCE_PRECISION_HINT`; and
                 `adapters`, an `openvino_genai.AdapterConfig` with LoRA adapters.
 
@@ -154,7 +157,7 @@ class FluxPipeline:
             )
         chosen = Devices(*(devices * 3 if len(devices) == 1 else devices))
         self._backends.set_devices(chosen, properties or self._backends.properties)
-        self._backends.load_first(self._config.max_sequence_length)
+        self._backends.load_first(self._config)
 
     # --- generation ---
 
@@ -178,7 +181,7 @@ class FluxPipeline:
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
             chosen, reason = self._backends.choose(job)
-            backend = self._backends.load(chosen, job.settings.max_sequence_length)
+            backend = self._backends.load(chosen, job.settings)
             start_s = time.perf_counter()
             drawn = backend.generate(job)
             total_s = time.perf_counter() - start_s - drawn.load_s

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .finding import Finding
+from .memory import available_bytes
 from .native import missing_in_version
 from .report import installed_version
 
@@ -51,6 +52,7 @@ class Machine:
         devices: those that OpenVINO finds.
         device_error: why it could not be asked.
         free_disk: bytes that are free where a path lies.
+        free_memory: bytes of memory that are free, None if that is not known.
     """
 
     python: str
@@ -58,6 +60,13 @@ class Machine:
     devices: tuple[Device, ...]
     device_error: str | None = None
     free_disk: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+    free_memory: Callable[[], int | None] = available_bytes
+
+    @property
+    def precision_bits(self) -> int:
+        """Width of the numbers that the processor computes in unless told otherwise."""
+        halves = [device.precision in ("f16", "bf16") for device in self.devices]
+        return 16 if halves and halves[0] else 32
 
     @classmethod
     def look(cls) -> Machine:

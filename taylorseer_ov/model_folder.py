@@ -69,6 +69,9 @@ class FluxFolder:
         latent_channels, vae_scale, scaling_factor, shift_factor: of the autoencoder; `vae_scale` is
             how many pixels a latent is wide.
         clip_length: tokens that the CLIP text encoder takes.
+        transformer_blocks, transformer_width: how many blocks of both kinds the transformer has,
+            and how many features a token in them.
+        vae_width: features of a pixel in the VAE's last stage, where it is widest.
         defaults: the model's own generation defaults, from an optional `generation_config.json`.
     """
 
@@ -83,6 +86,9 @@ class FluxFolder:
     scaling_factor: float
     shift_factor: float
     clip_length: int
+    transformer_blocks: int
+    transformer_width: int
+    vae_width: int
     defaults: dict[str, Any]
 
     @classmethod
@@ -303,6 +309,10 @@ def _transformer(folder: Path) -> dict[str, Any]:
         return {
             "in_channels": _count(config, "in_channels", 64, 10_000),
             "guidance_embeds": guidance,
+            "transformer_blocks": _count(config, "num_layers", 19, 10_000)
+            + _count(config, "num_single_layers", 38, 10_000),
+            "transformer_width": _count(config, "num_attention_heads", 24, 10_000)
+            * _count(config, "attention_head_dim", 128, 10_000),
         }
 
 
@@ -317,6 +327,7 @@ def _vae(folder: Path) -> dict[str, Any]:
         return {
             "latent_channels": _count(config, "latent_channels", 4, 1000),
             "vae_scale": 2 ** (len(blocks) - 1),
+            "vae_width": max(whole_number("block_out_channels", n, 1, 10_000) for n in blocks[:2]),
             "scaling_factor": float(scaling or 1.0),
             "shift_factor": float(shift or 0.0),
         }

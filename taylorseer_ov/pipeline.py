@@ -50,6 +50,7 @@ class Text2ImagePipeline(FluxPipeline):
                 generation is already running in this pipeline.
 
         Warns:
+            MemoryWarning: if models are loaded for this that are unlikely to fit into memory.
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
         """

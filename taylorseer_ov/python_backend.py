@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,13 +22,17 @@ from .components import (
     Tokenizer,
     VaeDecoder,
     VaeEncoder,
+    precision_bits,
 )
+from .embedding_cache import EmbeddingCache, content_key
 from .generation import Devices, Generated, Job, MemoryOptions, StaticShape
 from .latents import StandardNormalGenerator, image_position_ids, unpack_latents
 from .model_folder import FluxFolder
 from .native import native_noise_generator
 from .sampling import Velocity, euler
 from .starting_point import StartingPoint, starting_point
+from .tiled_vae import TiledVaeDecoder
+from .tiling import fits_a_tile
 
 Array = NDArray[np.float32]
 P = TypeVar("P", bound=Part)
@@ -57,7 +62,8 @@ class Denoised:
 class PythonBackend:
     """Compiled models and the loop over them. Serves one generation at a time.
 
-    Without `low_memory` the models are compiled at once, otherwise when needed, one at a time.
+    Without `low_memory` the models are compiled at once, otherwise when needed, one at a time and
+    the transformer for one size.
 
     Attributes:
         load_s: seconds spent on loading and compiling so far.
@@ -78,10 +84,18 @@ class PythonBackend:
         self._devices, self._properties = devices, properties
         self._static, self._memory = static, memory
         self._parts: dict[str, Part] = {}
+        self._embeddings: EmbeddingCache | None = None
+        if memory.embedding_cache is not None:
+            self._embeddings = EmbeddingCache(memory.embedding_cache)
+            self._encoders = self._describe_encoders()
         self.load_s = 0.0
         if not memory.low_memory:
-            for part in (self._clip, self._t5, self._transformer, self._vae):
-                part()
+            self._transformer(static)
+            if self._embeddings is None:
+                self._clip()
+                self._t5()
+            if not memory.vae_tiling:
+                self._whole_vae()
             if folder.task != "text to image":
                 self._vae_encoder()
 
@@ -102,19 +116,33 @@ class PythonBackend:
             encoder.reshape(length)
         return encoder
 
-    def _transformer(self) -> FluxTransformer:
+    def _transformer(self, static: StaticShape | None) -> FluxTransformer:
         def make() -> FluxTransformer:
             part = FluxTransformer(
                 self._folder, self._core, self._devices.denoise, self._properties
             )
-            if self._static is not None:
-                height, width = self._latent_size(self._static.height, self._static.width)
-                part.reshape(self._static.batch, height * width // 4, self._static.text_length)
+            if static is not None:
+                height, width = self._latent_size(static.height, static.width)
+                part.reshape(static.batch, height * width // 4, static.text_length)
             return part
 
-        return self._use("transformer", make)
+        name = "transformer" if static == self._static else f"transformer {static}"
+        return self._use(name, make)
 
-    def _vae(self) -> VaeDecoder:
+    def _vae(self, height: int, width: int) -> VaeDecoder | TiledVaeDecoder:
+        """The decoder for latents of this size."""
+        if not self._memory.vae_tiling or fits_a_tile(height, width):
+            return self._whole_vae()
+
+        def make() -> TiledVaeDecoder:
+            part = TiledVaeDecoder(self._folder, self._core, self._devices.vae, self._properties)
+            if self._static is not None:
+                part.reshape(self._folder.latent_channels, height, width)
+            return part
+
+        return self._use("tiled_vae_decoder", make)
+
+    def _whole_vae(self) -> VaeDecoder:
         def make() -> VaeDecoder:
             part = VaeDecoder(self._folder, self._core, self._devices.vae, self._properties)
             if self._static is not None:
@@ -174,18 +202,45 @@ class PythonBackend:
         )
 
     def encode(self, job: Job) -> Conditioning:
-        """Encode the prompts of a job."""
+        """Encode the prompts of a job, or fetch what they were encoded to before."""
         return Conditioning(pooled=self.encode_pooled(job), text=self.encode_text(job))
 
     def encode_pooled(self, job: Job) -> Array:
         """Encode the prompt for CLIP: (1, P)."""
         row = self._tokenizers[0].row(job.prompt, self._folder.clip_length)
-        return self._clip()(row)
+        return self._kept("pooled", row, lambda: self._clip()(row))
 
     def encode_text(self, job: Job) -> Array:
         """Encode the prompt for T5: (1, L, D)."""
         row = self._tokenizers[1].row(job.prompt_2, job.settings.max_sequence_length)
-        return self._t5()(row)
+        return self._kept("text", row, lambda: self._t5()(row))
+
+    def _kept(self, name: str, row: NDArray[np.int64], encode: Callable[[], Array]) -> Array:
+        """Fetch what a row of token ids was encoded to before, or encode it and keep that."""
+        if self._embeddings is None:
+            return encode()
+        key = content_key(self._encoders, name.encode(), row.tobytes())
+        kept = self._embeddings.get(key)
+        if kept is not None:
+            return kept[name]
+        encoded = encode()
+        self._embeddings.put(key, **{name: encoded})
+        return encoded
+
+    def _describe_encoders(self) -> bytes:
+        """Everything beside the tokens that an encoded prompt depends on, to the last bit."""
+        device, properties = self._devices.text_encode, self._properties
+        machine = [
+            self._core.get_property(name, "FULL_DEVICE_NAME")
+            for name in self._core.available_devices
+        ]
+        described = [
+            [self._folder.fingerprint(part) for part in ("text_encoder", "text_encoder_2")],
+            [device, precision_bits(device, properties)],
+            sorted((name, str(value)) for name, value in properties.items()),
+            [machine, self._static is not None, ov.get_version()],
+        ]
+        return json.dumps(described).encode()
 
     def denoise(self, job: Job, conditioning: Conditioning) -> Denoised:
         """Take the steps of a job from noise to packed latents."""
@@ -195,7 +250,11 @@ class PythonBackend:
         stopwatch = Stopwatch(lambda: self.load_s)
         start = self._start(job, (batch, self._folder.latent_channels, height, width))
         image_encoding_s = 0.0 if job.initial is None else stopwatch.lap()
-        transformer = self._transformer()
+        static = self._static
+        if self._memory.low_memory:
+            # with dynamic shapes, OpenVINO's CPU device keeps the activations of every block
+            static = StaticShape.of(settings)
+        transformer = self._transformer(static)
         transformer.start(
             text=np.repeat(conditioning.text, batch, axis=0),
             pooled=np.repeat(conditioning.pooled, batch, axis=0),
@@ -242,7 +301,8 @@ class PythonBackend:
 
     def decode(self, latents: Array, height: int, width: int) -> NDArray[np.uint8]:
         """Turn packed latents (N, tokens, 4C) into pictures (N, height, width, 3)."""
-        return self._vae()(unpack_latents(latents, *self._latent_size(height, width)))
+        size = self._latent_size(height, width)
+        return self._vae(*size)(unpack_latents(latents, *size))
 
 
 class Stopwatch:

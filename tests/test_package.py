@@ -17,6 +17,7 @@ def test_public_names():
         "ImageGenerationConfig",
         "InactiveCacheWarning",
         "InpaintingPipeline",
+        "MemoryWarning",
         "ModelFolderError",
         "PromptWarning",
         "Recipe",

@@ -395,6 +395,10 @@ def test_low_memory_holds_one_model_at_a_time_and_draws_the_same_picture(pipelin
     assert drawn.report.backend_reason == "openvino_genai holds all models in memory at once"
     assert drawn.report.load_s > 0
     assert list(frugal._backends.load_python()._parts) == ["vae_decoder"]
-    assert np.array_equal(drawn.data, pipeline.generate(PROMPT, **SHORT).data)
+    # compiled for one size, the transformer rounds differently
+    plain = pipeline.generate(PROMPT, **SHORT).data
+    assert np.abs(drawn.data.astype(int) - plain).max() <= 1
+    other = frugal.generate(PROMPT, height=96, width=160, **SHORT).data
+    assert other.shape == (1, 96, 160, 3)
     with pytest.raises(RuntimeError, match="holds all models in memory at once"):
         Text2ImagePipeline(demo_model_path(), backend="native", low_memory=True)
