@@ -58,3 +58,20 @@ def exported(pipeline_folder, tmp_path_factory):
     lines = []
     folder = tmp_path_factory.mktemp("exported") / "model"
     return export_model(pipeline_folder, folder, verify=True, say=lines.append), lines
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory):
+    """Return where a family's tiny model is, exported when first asked for."""
+    import gc
+    from functools import lru_cache
+
+    import optimum_models
+
+    gc.freeze()  # an export collects garbage 20 times: not among all that was imported
+
+    @lru_cache
+    def folder(family):
+        return optimum_models.export(family, tmp_path_factory.mktemp(family))
+
+    return folder
