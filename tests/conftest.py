@@ -88,3 +88,20 @@ def exported_fill(fill_folder, tmp_path_factory):
     return export_model(
         fill_folder, tmp_path_factory.mktemp("exported_fill") / "model", verify=True
     )
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory):
+    """Return where a family's tiny model is, exported when first asked for."""
+    import gc
+    from functools import lru_cache
+
+    import optimum_models
+
+    gc.freeze()  # an export collects garbage 20 times: not among all that was imported
+
+    @lru_cache
+    def folder(family):
+        return optimum_models.export(family, tmp_path_factory.mktemp(family))
+
+    return folder
