@@ -182,6 +182,7 @@ class Text2ImagePipeline:
         Warns:
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
+            CalibrationWarning: if a preset has calibrated plans, but none for this picture.
         """
         job = self._prepare(prompt, callback, progress, recorder, settings)
         if not self._lock.acquire(blocking=False):
@@ -251,7 +252,13 @@ class Text2ImagePipeline:
         prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
         self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
         sigmas = self._sigmas(chosen)
-        cache, cache_name = resolve_cache(chosen.cache, sigmas, self._folder)
+        cache, cache_name = resolve_cache(
+            chosen.cache,
+            sigmas,
+            self._folder,
+            size=(chosen.height, chosen.width),
+            guidance_scale=chosen.guidance_scale if self._folder.guidance_embeds else None,
+        )
         return Job(
             prompt, prompt_2, chosen, sigmas, cache, cache_name, callback, progress, recorder
         )
