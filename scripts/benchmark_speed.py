@@ -21,8 +21,7 @@ Each backend has a process of its own, so that its peak memory is its own (resid
 included). After a picture of each kind to warm up, the backends take turns. Loading includes
 importing OpenVINO; "first" is the first picture after loading, uncached; all else are medians.
 
-Caching alone is timed around outputs made beforehand. Off the clock, 64 MiB of other memory are
-read before each: a transformer too leaves none of the kept outputs in the processor's caches.
+Caching alone is timed around outputs made beforehand (`caching_cost.py`).
 
 Prints tables, then one line of JSON. Exit status: 0, 1 after a failure, 2 for misuse.
 """
@@ -33,37 +32,26 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import os
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import numpy as np
-
-from taylorseer_ov import CachePlan, TaylorSeerCacheConfig, Text2ImagePipeline, demo_model_path
-from taylorseer_ov.cache import start_cache
-from taylorseer_ov.checkpoint import ExportError
+from caching_cost import CHANNELS, measure_cost, median_ms
+from taylorseer_ov import TaylorSeerCacheConfig, Text2ImagePipeline, demo_model_path
 from taylorseer_ov.components import check_device
-from taylorseer_ov.control import ErrorControl
-from taylorseer_ov.export import REMEDY, export_model
 from taylorseer_ov.model_folder import FluxFolder
 from taylorseer_ov.report import GenerationReport
-from taylorseer_ov.sampling import FlowMatchSchedule
+from wide_model import times_of_flux, write_wide_model
 
 PROMPT = "a large red circle on a blue background"
 CACHES = {"uncached": None, "cached": TaylorSeerCacheConfig()}
-SMALL, LARGE, CHANNELS = 64, 4096, 64  # tokens of 128x128 and of 1024x1024 pictures; floats of each
+SMALL, LARGE = 64, 4096  # tokens of 128x128 and of 1024x1024 pictures
 TIMES = ("computed_step_ms", "predicted_step_ms", "text_encoding_ms", "vae_ms", "total_ms")
-# FLUX.1-dev: its number of blocks of either kind, and the weights in one of them.
-DOUBLE_BLOCKS, SINGLE_BLOCKS = 19, 38
-DOUBLE_WEIGHTS, SINGLE_WEIGHTS = 36 * 3072**2, 15 * 3072**2
 
 # --- each in a process of its own --------------------------------------------------------------
 
@@ -102,51 +90,7 @@ def peak_memory_mib() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def write_wide_model(source: Path, blocks: int, work: Path, **changes: Any) -> Path:
-    """Export a Flux of FLUX.1-dev's width with random weights and so many blocks of either kind.
-
-    Tokenizers, autoencoder and settings are those of `source`; its text encoders are widened.
-    `changes` are to the transformer's configuration.
-    """
-    for library in ("DIFFUSERS", "TRANSFORMERS"):
-        os.environ.setdefault(f"{library}_VERBOSITY", "error")
-    try:
-        import diffusers
-        import torch
-        import transformers
-    except ImportError as error:
-        raise ExportError(f"--width-of-flux needs {error.name}; install with: {REMEDY}") from error
-    torch.manual_seed(0)
-    clip = transformers.CLIPTextConfig.from_pretrained(source / "text_encoder", hidden_size=768)
-    t5 = transformers.T5Config.from_pretrained(source / "text_encoder_2", d_model=4096)
-    vae, scheduler = diffusers.AutoencoderKL, diffusers.FlowMatchEulerDiscreteScheduler
-    # what is not said here is FLUX.1-dev's by default
-    config = {"num_layers": blocks, "num_single_layers": blocks, "guidance_embeds": True}
-    pipeline = diffusers.FluxPipeline(
-        scheduler=scheduler.from_pretrained(source / "scheduler"),
-        vae=vae.from_config(vae.load_config(source / "vae_decoder")),
-        text_encoder=transformers.CLIPTextModel(clip),
-        tokenizer=transformers.CLIPTokenizer.from_pretrained(source / "tokenizer"),
-        text_encoder_2=transformers.T5EncoderModel(t5),
-        tokenizer_2=transformers.T5Tokenizer.from_pretrained(source / "tokenizer_2"),
-        transformer=diffusers.FluxTransformer2DModel(**config | changes),
-    )
-    pipeline.to(torch.float16).save_pretrained(work / "pipeline")
-    del pipeline  # its memory is wanted
-    folder = export_model(work / "pipeline", work / "exported")
-    shutil.rmtree(work / "pipeline")
-    if (source / "generation_config.json").exists():
-        shutil.copy(source / "generation_config.json", folder)
-    return folder
-
-
 # --- measuring ---------------------------------------------------------------------------------
-
-
-def median_ms(seconds: Iterable[float]) -> float | None:
-    """Median in milliseconds, None of nothing."""
-    values = list(seconds)
-    return 1000 * median(values) if values else None
 
 
 def start(own: ProcessPoolExecutor, backend: str, folder: Path, device: str, steps: int) -> dict:
@@ -195,80 +139,6 @@ def uncached_step_ms(model: dict[str, Any]) -> float:
     """Return a computed step of the backend that this package's caching runs in."""
     step_ms: float = model["backends"]["python"]["uncached"]["computed_step_ms"]
     return step_ms
-
-
-def extrapolate(model: dict[str, Any], blocks: int) -> float:
-    """Estimate a computed step of FLUX.1-dev from some blocks of either kind, and say how.
-
-    By weights, as where reading them bounds the step; where arithmetic does, it is 16 % more, for
-    a block of either kind does as much of it.
-    """
-    factor = DOUBLE_BLOCKS * DOUBLE_WEIGHTS + SINGLE_BLOCKS * SINGLE_WEIGHTS
-    factor /= blocks * (DOUBLE_WEIGHTS + SINGLE_WEIGHTS)
-    step_ms = factor * uncached_step_ms(model)
-    print(
-        f"extrapolated to {DOUBLE_BLOCKS} + {SINGLE_BLOCKS} blocks by weights, times {factor:.3g}: "
-        f"{step_ms:.4g} ms for a computed step of this size, a lower bound for 1024x1024"
-    )
-    return step_ms
-
-
-class PreparedOutputs:
-    """Stand in for the transformer, with outputs nearly linear in sigma, in one buffer as it has.
-
-    `spent_s` is the time it has taken itself, which is no part of caching.
-    """
-
-    def __init__(self, tokens: int) -> None:
-        rng = np.random.default_rng(0)
-        self._parts = rng.standard_normal((3, 1, tokens, CHANNELS), np.float32)
-        self._buffer = np.empty_like(self._parts[0])
-        self._unrelated = np.ones(2**23)
-        self.spent_s = 0.0
-
-    def __call__(self, sigma: np.float32) -> np.ndarray:
-        start_s = time.perf_counter()
-        self._unrelated.sum()
-        np.copyto(self._buffer, np.tensordot([1, sigma, 0.05 * sigma**2], self._parts, 1))
-        self.spent_s += time.perf_counter() - start_s
-        return self._buffer
-
-
-def measure_cost(tokens: int, steps: int, repeats: int) -> dict[str, dict[str, Any]]:
-    """Time caching without a transformer, by kind of caching; milliseconds per step."""
-    sigmas = FlowMatchSchedule(use_dynamic_shifting=True).sigmas(steps, tokens)
-    native = CachePlan.taylor(TaylorSeerCacheConfig(), sigmas)
-    # calibrated plans weigh every output there is, in every step
-    every_output = np.tril(np.full((steps, steps), 1 / steps)) * native.mask
-    kinds = {
-        "native rows": native,
-        "corrector": CachePlan.from_mask(native.mask, sigmas, abscissa="sigma", corrector=True),
-        "calibrated": CachePlan(native.mask, every_output),
-        "error control": ErrorControl(),
-    }
-    transformer = PreparedOutputs(tokens)
-    calls: dict[str, list[tuple[bool, float]]] = {kind: [] for kind in kinds}
-    for repeat in range(repeats + 1):
-        for kind, cache in kinds.items():
-            velocity = start_cache(cache, transformer, sigmas)
-            for sigma in sigmas[:-1]:
-                transformer.spent_s = 0.0
-                start_s = time.perf_counter()
-                velocity(sigma)
-                taken_s = time.perf_counter() - start_s - transformer.spent_s
-                if repeat > 0:  # the first round warms up
-                    calls[kind].append((velocity.mask[-1], taken_s))
-    cost: dict[str, dict[str, Any]] = {}
-    for kind, taken in calls.items():
-        forecast_ms = median_ms(seconds for computed, seconds in taken if not computed)
-        at_a_run_ms = median_ms(seconds for computed, seconds in taken if computed)
-        runs = sum(computed for computed, _ in taken) / len(taken)
-        cost[kind] = {
-            "forecast_ms": forecast_ms,
-            "at_a_run_ms": at_a_run_ms,
-            "mean_ms": runs * (at_a_run_ms or 0) + (1 - runs) * (forecast_ms or 0),
-        }
-    return cost
 
 
 # --- printing ----------------------------------------------------------------------------------
@@ -363,7 +233,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             if blocks:
                 results["width_of_flux"] = model = measure_model(wide, device, steps, repeats)
                 print_model(f"{blocks} + {blocks} blocks of FLUX.1-dev's width {how}", model)
-                step_ms[LARGE] = model["flux_computed_step_ms"] = extrapolate(model, blocks)
+                factor = times_of_flux(blocks)
+                step_ms[LARGE] = model["flux_computed_step_ms"] = factor * uncached_step_ms(model)
+                print(
+                    f"extrapolated to all blocks by their weights, times {factor:.3g}: "
+                    f"{step_ms[LARGE]:.4g} ms for a computed step of this size, a lower bound for "
+                    "1024x1024"
+                )
     costs = results["caching"] = {}
     for tokens in sorted({*(step_ms or [SMALL]), LARGE}):
         cost = costs[f"{tokens}x{CHANNELS}"] = measure_cost(tokens, steps, repeats)

@@ -22,6 +22,7 @@ from .optimum import cache_report, disable_cache, enable_cache
 from .optimum_report import CacheReport
 from .pipeline import Image2ImagePipeline, InpaintingPipeline, Text2ImagePipeline
 from .plan import CachePlan
+from .presets import CalibrationWarning
 from .quality import psnr, ssim
 from .recipe import Recipe, RecipeError
 from .report import GenerationReport, GenerationResult
@@ -30,6 +31,7 @@ from .schedule import InactiveCacheWarning, step_schedule
 __all__ = [
     "CachePlan",
     "CacheReport",
+    "CalibrationWarning",
     "ErrorControl",
     "GenerationReport",
     "GenerationResult",

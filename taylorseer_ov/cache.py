@@ -44,6 +44,7 @@ class CachedVelocity:
         self._plan = plan
         self._slots, self._slot_count = _assign_slots(plan)
         self._native_rows = _native_rows(plan)
+        self._rows = _rows_of_slots(plan, self._slots)
         self.mask: list[bool] = []
         self.errors: dict[int, float] = {}
         self.rescued: list[int] = []
@@ -99,10 +100,8 @@ class CachedVelocity:
             forecast *= np.float32(step - last)
             forecast += newest
         else:
-            weights = np.zeros(self._slot_count, np.float32)
-            for j in np.flatnonzero(self._plan.weights[step]):
-                weights[self._slots[int(j)]] = self._plan.weights[step, j]
-            np.matmul(weights, self._history, out=forecast)
+            used, weights = self._rows[step]
+            np.matmul(weights, self._history[used], out=forecast)
         return forecast.reshape(self._shape)
 
 
@@ -117,6 +116,20 @@ def _assign_slots(plan: CachePlan) -> tuple[dict[int, int], int]:
         taken = {slots[other] for other in slots if last_use[other] >= j}
         slots[j] = next(slot for slot in range(len(slots) + 1) if slot not in taken)
     return slots, max(slots.values(), default=-1) + 1
+
+
+def _rows_of_slots(
+    plan: CachePlan, slots: dict[int, int]
+) -> dict[int, tuple[slice, NDArray[np.float32]]]:
+    """By step, the stretch of slots that a row combines, and its weights there."""
+    rows = {}
+    for i, row in enumerate(plan.weights):
+        if not _is_unit_row(plan, i):
+            weight_of = {slots[int(j)]: row[j] for j in np.flatnonzero(row)}
+            used = range(min(weight_of), max(weight_of) + 1)
+            weights = np.array([weight_of.get(slot, 0) for slot in used], np.float32)
+            rows[i] = slice(used.start, used.stop), weights
+    return rows
 
 
 def _is_unit_row(plan: CachePlan, step: int) -> bool:

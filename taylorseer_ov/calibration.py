@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from .plan import CachePlan, noise_levels, schedule_text
 from .presets import CalibratedPlan, spread_runs
+from .recording import Recordable, RecordablePipeline, Trajectory, record
 from .report import installed_version
 from .schedule import Schedule, native_schedules
 
@@ -146,51 +147,7 @@ def _exchanges(mask: Schedule, longest_gap: int) -> Iterator[Schedule]:
             yield moved
 
 
-# --- recording and choosing ----------------------------------------------------------------------
-
-SKETCH = 65_536  # coordinates of an output that are kept: inner products need no more
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """A recorded generation: outputs (n, size) where the transformer ran, zero elsewhere."""
-
-    outputs: NDArray[np.float32]
-    latents: NDArray[np.float32]
-
-
-def record(
-    pipeline: Text2ImagePipeline, prompt: str, cache: CachePlan | None, **settings: Any
-) -> Trajectory:
-    """Draw a picture and keep what the transformer returned, of large outputs a fixed sample."""
-    outputs: dict[int, NDArray[np.float32]] = {}
-    final: list[NDArray[np.float32]] = []
-    chosen: list[NDArray[np.int64]] = []
-
-    def sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        flat = values.reshape(-1)
-        if flat.size <= SKETCH:
-            return flat.copy()
-        if not chosen:
-            chosen.append(np.random.default_rng(0).choice(flat.size, SKETCH, replace=False))
-        return flat[chosen[0]]
-
-    def callback(step: int, num_steps: int, latents: NDArray[np.float32]) -> None:
-        final[:] = [latents]
-
-    pipeline.generate(
-        prompt,
-        cache=cache,
-        recorder=lambda step, output: outputs.update({step: sample(output)}),
-        callback=callback,
-        **settings,
-    )
-    first = next(iter(outputs.values()))
-    steps = settings["num_inference_steps"]
-    stacked = np.zeros((steps, first.size), np.float32)
-    for step, output in outputs.items():
-        stacked[step] = output
-    return Trajectory(stacked, final[0])
+# --- choosing -----------------------------------------------------------------------------------
 
 
 def likeness(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
@@ -200,8 +157,22 @@ def likeness(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float
     return math.inf if error == 0 else 10 * math.log10(signal / error)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A plan that was tried on the fitted prompts.
+
+    Attributes:
+        db: mean signal-to-error ratio of the final latents.
+        inner: what its runs computed, for the next fit.
+    """
+
+    plan: CachePlan
+    db: float
+    inner: Inner
+
+
 def calibrate(
-    pipeline: Text2ImagePipeline,
+    pipeline: Text2ImagePipeline | Recordable,
     prompts: Sequence[str],
     num_inference_steps: int,
     *,
@@ -212,16 +183,19 @@ def calibrate(
     say: Callable[[str], object] = lambda line: None,
     **settings: Any,
 ) -> list[CalibratedPlan]:
-    """Learn plans for a model; about (1 + 2 rounds) generations for each prompt and number of runs.
+    """Learn plans for a model; about (4 + 2 rounds) generations for each prompt and number of runs.
+
+    Keeps Gram matrices and, of each prompt's full run, the sample that `recording.py` states.
 
     Args:
         prompts: at least three; the last ones are held out and decide between candidates.
         held_out: how many of them, a third by default.
         transformer_runs: a plan is made for each of these.
         rounds: how often a fit is repeated on the cached runs themselves.
-        settings: of `Text2ImagePipeline.generate`, such as the size.
+        settings: of `Text2ImagePipeline.generate`, such as the size; other pipelines have theirs.
 
     Raises:
+        TypeError: for settings that are unknown or not the pipeline's.
         ValueError: if there are too few prompts, or no step could be skipped.
     """
     held_out = max(1, len(prompts) // 3) if held_out is None else held_out
@@ -232,14 +206,11 @@ def calibrate(
             raise ValueError(
                 f"transformer_runs must be from 3 to {num_inference_steps - 1}, got {runs}"
             )
-    settings = settings | {"num_inference_steps": num_inference_steps}
-    sigmas = pipeline.sigmas(**settings)
-    asked = pipeline.get_generation_config().updated(settings)
-    height, width = asked.size
-    seeds = [first_seed + i for i in range(len(prompts))]
+    recordable = _as_recordable(pipeline, settings)
+    sigmas = recordable.sigmas(num_inference_steps)
 
-    def run(i: int, plan: CachePlan | None) -> Trajectory:
-        return record(pipeline, prompts[i], plan, rng_seed=seeds[i], **settings)
+    def run(i: int, plan: CachePlan) -> Trajectory:
+        return record(recordable, prompts[i], first_seed + i, plan)
 
     def mean_db(plan: CachePlan, chosen: Sequence[int]) -> float:
         return math.fsum(likeness(full[i].latents, run(i, plan).latents) for i in chosen) / len(
@@ -247,46 +218,55 @@ def calibrate(
         )
 
     say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
-    full = [run(i, None) for i in range(len(prompts))]
+    uncached = CachePlan.uncached(num_inference_steps)
+    full = [run(i, uncached) for i in range(len(prompts))]
     fitted, judged = range(len(prompts) - held_out), range(len(prompts) - held_out, len(prompts))
     gram_full = sum((gram(full[i].outputs) for i in fitted), np.zeros(()))
 
-    def refine(mask: Schedule) -> CalibratedPlan:
-        inner = Inner.of_full_runs(gram_full)
-        best: tuple[float, CachePlan] | None = None
-        for _ in range(rounds + 1):
-            plan = fit(mask, sigmas, inner)[0]
-            basis, cross, db = np.zeros(()), np.zeros(()), 0.0
-            for i in fitted:
-                cached = run(i, plan)
-                basis = basis + gram(cached.outputs)
-                cross = cross + gram(cached.outputs, full[i].outputs)
-                db += likeness(full[i].latents, cached.latents) / len(fitted)
-            if best is None or db > best[0]:
-                best = db, plan
-            inner = Inner(basis, cross, gram_full)
-        assert best is not None
+    def attempt(mask: Schedule, inner: Inner) -> Attempt:
+        """Fit a plan and draw with it, which tells how good it is and what it computes."""
+        plan = fit(mask, sigmas, inner)[0]
+        basis, cross, db = np.zeros(()), np.zeros(()), 0.0
+        for i in fitted:
+            cached = run(i, plan)
+            basis = basis + gram(cached.outputs)
+            cross = cross + gram(cached.outputs, full[i].outputs)
+            db += likeness(full[i].latents, cached.latents) / len(fitted)
+        return Attempt(plan, db, Inner(basis, cross, gram_full))
+
+    def refined(last: Attempt) -> CalibratedPlan:
+        best = last
+        for _ in range(rounds):
+            last = attempt(last.plan.mask, last.inner)
+            best = max(best, last, key=lambda attempt: attempt.db)
+        mask = best.plan.mask
         taylor = CachePlan.from_mask(mask, sigmas, abscissa="sigma", corrector=True)
         return CalibratedPlan(
-            plan=best[1],
-            calibration_db=best[0],
-            held_out_db=mean_db(best[1], judged),
+            plan=best.plan,
+            calibration_db=best.db,
+            held_out_db=mean_db(best.plan, judged),
             taylor_db=mean_db(taylor, judged),
-            height=height,
-            width=width,
-            guidance_scale=float(asked.guidance_scale),
+            height=recordable.height,
+            width=recordable.width,
+            guidance_scale=recordable.guidance_scale,
             package_version=installed_version("taylorseer-ov") or "unknown",
         )
 
+    def left_over(mask: Schedule) -> float:
+        return float(fit(mask, sigmas, of_full_runs)[1][-1])
+
+    of_full_runs = Inner.of_full_runs(gram_full)
     chosen = []
     for runs in transformer_runs:
         starts = {spread_runs(num_inference_steps, runs)}
-        starts.update(native_schedules(num_inference_steps, runs))
-        inner = Inner.of_full_runs(gram_full)
-        start = min(starts, key=lambda mask: float(fit(mask, sigmas, inner)[1][-1]))
-        found = search_mask(gram_full, sigmas, start)
-        # the search sees full runs only: what it finds is compared with its start for real
-        candidates = [refine(mask) for mask in dict.fromkeys([start, found])]
+        native = native_schedules(num_inference_steps, runs)
+        if native:
+            starts.add(min(native, key=left_over))
+        found = {search_mask(gram_full, sigmas, start) for start in starts}
+        # the search sees full runs only: all are tried for real, and the two best refined
+        tried = [attempt(mask, of_full_runs) for mask in sorted(starts | found)]
+        tried.sort(key=lambda attempt: attempt.db, reverse=True)
+        candidates = [refined(attempt) for attempt in tried[:2]]
         for candidate in candidates:
             say(
                 f"{schedule_text(candidate.plan.mask)}  {runs} runs: "
@@ -295,3 +275,13 @@ def calibrate(
             )
         chosen.append(max(candidates, key=lambda candidate: candidate.held_out_db))
     return chosen
+
+
+def _as_recordable(
+    pipeline: Text2ImagePipeline | Recordable, settings: dict[str, Any]
+) -> Recordable:
+    if not isinstance(pipeline, Recordable):
+        return RecordablePipeline(pipeline, **settings)
+    if settings:
+        raise TypeError(f"{', '.join(settings)}: to be set in the pipeline that is calibrated")
+    return pipeline

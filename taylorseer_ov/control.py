@@ -37,6 +37,9 @@ class ErrorControl:
         tolerance: root mean square error that one gap may add to the latents, whose noise has unit
             size. 0.001 is hardly visible, 0.01 is; zero computes every step.
         max_interval: the longest distance between two transformer runs, in steps.
+
+    A smaller tolerance takes no fewer runs, or so it was for every prompt tried, in factors of 1.25
+    on two models. Nothing enforces it: where more runs are taken, other errors are measured.
     """
 
     tolerance: float = 0.002

@@ -283,7 +283,13 @@ class FluxPipeline:
         prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
         self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
         sigmas = self._sigmas(chosen)
-        cache, cache_name = resolve_cache(chosen.cache, sigmas, self._folder)
+        cache, cache_name = resolve_cache(
+            chosen.cache,
+            sigmas,
+            self._folder,
+            size=chosen.size,
+            guidance_scale=chosen.guidance_scale if self._folder.guidance_embeds else None,
+        )
         return Job(prompt, prompt_2, chosen, sigmas, cache, cache_name, hooks, initial)
 
     def _check_static(self, settings: ImageGenerationConfig) -> None:

@@ -53,6 +53,7 @@ class Text2ImagePipeline(FluxPipeline):
             MemoryWarning: if models are loaded for this that are unlikely to fit into memory.
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
+            CalibrationWarning: if a preset has calibrated plans, but none for this picture.
         """
         return self._generate(prompt, (), Hooks(callback, progress, recorder, stop), settings)
 

@@ -3,11 +3,16 @@
 A preset is a share of the steps that run the transformer. Where the model has a calibrated plan for
 these steps and sigmas, that is taken, otherwise a corrected Taylor plan over a schedule that is
 denser at both ends, as the schedules that calibration finds are.
+
+A calibrated plan belongs to weights, steps and sigmas, and is refused with others. What it has
+learned also depends on the size of the picture and the guidance scale, but less: with others it is
+used, and a warning says so.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +33,8 @@ from .schedule import InactiveCacheWarning, Schedule
 # 14, 10 and 8 of 28 steps.
 PRESETS = {"high": 0.50, "balanced": 0.36, "fast": 0.29}
 FEWEST_STEPS = 8
+# Without calibration: fewer forecast worse than plain sampling in so few steps.
+FEWEST_RUNS = 4
 PLANS_FILE, PLANS_FORMAT = "cache_plans.json", "taylorseer_ov.calibrated/1"
 
 
@@ -40,6 +47,10 @@ class ModelFolder(Protocol):
 
     def fingerprint(self) -> str:
         """Return what identifies the weights that plans were calibrated for."""
+
+
+class CalibrationWarning(UserWarning):
+    """A preset of a calibrated model that has no plan made for just this."""
 
 
 class Decision(NamedTuple):
@@ -78,17 +89,25 @@ def resolve_cache(
     sigmas: NDArray[np.floating],
     folder: ModelFolder,
     *,
+    size: tuple[int, int] | None = None,
+    guidance_scale: float | None = None,
     no_corrector: str | None = None,
 ) -> Decision:
     """Return what decides in a generation with these sigmas.
 
     Args:
+        size: height and width of the picture, None where they are not known.
+        guidance_scale: None where it is not known, or the model takes none.
         no_corrector: why a corrector is not possible, None if it is. Then configurations and
             presets go without, and what was calibrated with one is passed over.
 
     Raises:
         ValueError: for an unknown preset, a plan made for other weights, steps or sigmas, or one
             with a corrector where that is not possible.
+
+    Warns:
+        CalibrationWarning: if the model has calibrated plans, but none for this picture.
+        InactiveCacheWarning: if nothing would be cached.
     """
     steps = len(sigmas) - 1
     if cache is None:
@@ -97,7 +116,7 @@ def resolve_cache(
         possible = cache if no_corrector is None else replace(cache, corrector=False)
         return Decision(CachePlan.taylor(possible, sigmas), str(cache))
     if isinstance(cache, str) and cache in PRESETS:
-        return _preset(cache, sigmas, folder, corrector=no_corrector is None)
+        return _preset(cache, sigmas, folder, size, guidance_scale, no_corrector is None)
     name = str(cache) if isinstance(cache, str) else repr(cache)
     if isinstance(cache, str):
         cache = load_plan(cache)
@@ -136,7 +155,12 @@ def _brief(sigmas: NDArray[np.floating] | None) -> str:
 
 
 def _preset(
-    name: str, sigmas: NDArray[np.floating], folder: ModelFolder, *, corrector: bool
+    name: str,
+    sigmas: NDArray[np.floating],
+    folder: ModelFolder,
+    size: tuple[int, int] | None,
+    guidance_scale: float | None,
+    corrector: bool,
 ) -> Decision:
     steps = len(sigmas) - 1
     if steps < FEWEST_STEPS:
@@ -148,20 +172,63 @@ def _preset(
         )
         return Decision(CachePlan.uncached(steps), f"{name}: inactive")
     runs = round(PRESETS[name] * steps)
-    for learned in read_plans(folder):
-        possible = corrector or not learned.plan.has_corrector
-        if possible and learned.plan.transformer_runs == runs and _fits(learned.plan, sigmas):
-            return Decision(learned.plan, f"{name}: calibrated for this model")
-    schedule = spread_runs(steps, runs)
+    plans = [
+        learned for learned in read_plans(folder) if corrector or not learned.plan.has_corrector
+    ]
+    calibrated = _calibrated(name, runs, sigmas, plans, size, guidance_scale)
+    if calibrated is not None:
+        return calibrated
+    schedule = spread_runs(steps, max(runs, FEWEST_RUNS))
     plan = CachePlan.from_mask(schedule, sigmas, abscissa="sigma", corrector=corrector)
     kind = "corrected Taylor" if corrector else "Taylor"
     return Decision(plan, f"{name}: {kind}, not calibrated for these steps and size")
 
 
+def _calibrated(
+    name: str,
+    runs: int,
+    sigmas: NDArray[np.floating],
+    plans: list[CalibratedPlan],
+    size: tuple[int, int] | None,
+    guidance_scale: float | None,
+) -> Decision | None:
+    """Choose of a model's plans the one learned for this picture, else for the one most like it."""
+    fitting = [
+        (learned.differences(size, guidance_scale), learned.plan)
+        for learned in plans
+        if learned.plan.transformer_runs == runs and _fits(learned.plan, sigmas)
+    ]
+    if fitting:
+        differences, plan = min(fitting, key=lambda pair: len(pair[0]))
+        if not differences:
+            return Decision(plan, f"{name}: calibrated for this model")
+        learned_for = " and ".join(differences)
+        _warn(
+            f"cache={name!r} takes a plan that was calibrated for {learned_for}; calibrate for "
+            "this too if the picture is not enough like the uncached one"
+        )
+        return Decision(plan, f"{name}: calibrated for {learned_for}")
+    if plans:
+        asked = f"{runs} of {len(sigmas) - 1} steps" + (f" at {size[1]}x{size[0]}" if size else "")
+        _warn(
+            f"cache={name!r} takes a plan that was not calibrated: of this model's, which are for "
+            f"{', '.join(dict.fromkeys(map(str, plans)))}, none fits {asked}; the noise levels "
+            "may differ with the size"
+        )
+    return None
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CalibrationWarning, stacklevel=8)
+
+
 def spread_runs(steps: int, runs: int) -> Schedule:
-    """A schedule with so many runs, denser at both ends: gaps go as 1 - 0.4 cos(2 pi t)."""
-    t = np.linspace(0, 1, runs)
-    places = (steps - 1) * (t - 0.4 * np.sin(2 * np.pi * t) / (2 * np.pi))
+    """A schedule with so many runs, denser at both ends.
+
+    Distances from run to run, and from the last to the end, go as 1 - 0.5 cos(2 pi t).
+    """
+    t = np.arange(runs) / runs
+    places = steps * (t - 0.5 * np.sin(2 * np.pi * t) / (2 * np.pi))
     chosen = set(np.rint(places).astype(int).tolist())
     # where rounding has put two into one place, the rest goes to the end
     spare = (i for i in reversed(range(steps)) if i not in chosen)
@@ -210,10 +277,29 @@ class CalibratedPlan:
     package_version: str
 
     @property
-    def key(self) -> tuple[int, int, int, int]:
+    def key(self) -> tuple[float, ...]:
         """Plans with the same key replace each other."""
         plan = self.plan
-        return plan.num_inference_steps, plan.transformer_runs, self.height, self.width
+        return (
+            plan.num_inference_steps,
+            plan.transformer_runs,
+            self.height,
+            self.width,
+            self.guidance_scale,
+        )
+
+    def __str__(self) -> str:
+        runs, steps = self.plan.transformer_runs, self.plan.num_inference_steps
+        return f"{runs} of {steps} steps at {self.width}x{self.height}"
+
+    def differences(self, size: tuple[int, int] | None, guidance_scale: float | None) -> list[str]:
+        """Say in what a picture differs from those it was learned on; None is what is unknown."""
+        found = []
+        if size not in (None, (self.height, self.width)):
+            found.append(f"{self.width}x{self.height}, not {size[1]}x{size[0]}")
+        if guidance_scale is not None and not math.isclose(guidance_scale, self.guidance_scale):
+            found.append(f"guidance_scale {self.guidance_scale:g}, not {guidance_scale:g}")
+        return found
 
 
 def read_plans(folder: ModelFolder) -> list[CalibratedPlan]:
@@ -238,7 +324,7 @@ def read_plans(folder: ModelFolder) -> list[CalibratedPlan]:
 
 
 def write_plans(folder: ModelFolder, plans: list[CalibratedPlan]) -> Path:
-    """Write plans beside a model, keeping those that are there for other steps, runs and sizes.
+    """Write plans beside a model, keeping those that are there with other keys.
 
     A file that `read_plans` refuses is replaced: to calibrate again is what it advises.
     """

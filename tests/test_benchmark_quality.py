@@ -1,164 +1,21 @@
-"""The quality benchmark: the policies it compares with, its targets, its page, a short run."""
+"""The quality benchmark: its methods, its targets, its plot, its page, a short run."""
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import F32, PROMPT
 
 import benchmark_quality as benchmark
-from cache_policies import EasyCache, MagCache, Recording
+import quality_measures as measures
+import quality_methods as methods
 from quality_page import Example, Shown, build_page
+from quality_plot import draw_plot, spread
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
-from taylorseer_ov.policy import CachePolicy, NotFiniteError
-from taylorseer_ov.sampling import euler
-
-SIGMAS = np.append(np.linspace(1, 1 / 28, 28), 0).astype(np.float32)
-NOISE = np.random.default_rng(0).standard_normal((1, 4, 6)).astype(np.float32)
-CONSTANT = np.random.default_rng(1).standard_normal(NOISE.shape).astype(np.float32)
-
-
-def curved(latents, sigma):
-    return np.sin(3 * latents) + sigma * CONSTANT
-
-
-def moves_with_the_latents(latents, sigma):
-    return latents + CONSTANT
-
-
-def stands_still(latents, sigma):
-    return CONSTANT
-
-
-def sample(policy, velocity, sigmas=SIGMAS):
-    """Return the final latents and the mask as text."""
-    stand_in = policy.start(velocity, sigmas)
-    *_, final = euler(stand_in, NOISE, sigmas)
-    return final, "".join("C" if runs else "." for runs in stand_in.mask)
-
-
-def uncached(velocity):
-    *_, final = euler(velocity, NOISE, SIGMAS)
-    return final
-
-
-# --- policies ---
-
-
-@pytest.mark.parametrize("policy", [EasyCache(), MagCache((1.0,)), Recording()])
-def test_are_cache_policies(policy):
-    assert isinstance(policy, CachePolicy)
-
-
-@pytest.mark.parametrize("cached", ["output", "residual"])
-def test_easy_cache_without_threshold_computes_every_step(cached):
-    final, mask = sample(EasyCache(0, cached=cached), curved)
-    assert mask == "C" * 28
-    assert np.array_equal(final, uncached(curved))
-
-
-@pytest.mark.parametrize(
-    ("policy", "velocity"),
-    [
-        (EasyCache(1e9), moves_with_the_latents),
-        (EasyCache(1e9, cached="output"), stands_still),
-        (MagCache((1.0,), max_skip_steps=99), stands_still),
-        (MagCache((1.0,), max_skip_steps=99, cached="residual"), moves_with_the_latents),
-    ],
-)
-def test_policies_are_exact_where_their_forecast_is(policy, velocity):
-    final, mask = sample(policy, velocity)
-    assert mask[6:-1] == "." * 21
-    np.testing.assert_allclose(final, uncached(velocity), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(("steps", "mask"), [(28, "CCCCCC" + 21 * "." + "C"), (9, "CC......C")])
-def test_easy_cache_computes_the_first_steps_and_the_last(steps, mask):
-    sigmas = np.linspace(1, 0, steps + 1).astype(np.float32)
-    assert sample(EasyCache(1e9), curved, sigmas)[1] == mask
-
-
-def test_easy_cache_runs_more_often_the_lower_its_threshold():
-    runs = [sample(EasyCache(tau), curved)[1].count("C") for tau in (0.01, 0.1, 0.5, 1e9)]
-    assert runs == sorted(runs, reverse=True)
-    assert runs[0] > runs[-1]
-
-
-def test_mag_cache_skips_what_keeps_its_magnitude():
-    assert sample(MagCache((1.0,), threshold=0), curved)[1] == "CCCCCC" + "...C" * 5 + ".."
-    ratios = (1.0, *([0.95] * 27))
-    assert sample(MagCache(ratios, threshold=0.04), curved)[1] == "C" * 28
-    # 0.05 and 0.05 + 0.0975 accumulate
-    assert sample(MagCache(ratios, threshold=0.1), curved)[1] == "CCCCCC" + ".C" * 11
-    assert sample(MagCache(ratios, threshold=0.15), curved)[1][6:12] == "..C..C"
-
-
-def test_mag_cache_takes_its_ratios_from_full_runs():
-    recordings = []
-    for _ in range(2):
-        recordings.append(Recording())
-        _, mask = sample(recordings[-1], lambda latents, sigma: sigma * CONSTANT)
-        assert mask == "C" * 28
-    assert np.array_equal(recordings[0].inputs[0], NOISE)
-    ratios = MagCache.calibrate(recordings, threshold=0.2).ratios
-    np.testing.assert_allclose(ratios, [1, *(SIGMAS[1:-1] / SIGMAS[:-2])], rtol=1e-5)
-    assert MagCache.calibrate(recordings, cached="residual").ratios != ratios
-    with pytest.raises(ValueError, match="one number of steps"):
-        MagCache.calibrate([])
-    with pytest.raises(RuntimeError, match="one generation"):
-        sample(recordings[0], curved)
-
-
-def test_mag_cache_takes_the_nearest_ratio_for_other_numbers_of_steps():
-    sigmas = np.linspace(1, 0, 11).astype(np.float32)
-    policy = MagCache((1.0, 1.0, 1.0, 2.0, 1.0, 1.0), threshold=0.1, max_skip_steps=99)
-    assert sample(policy, curved, sigmas)[1] == "CC...CC..."
-
-
-@pytest.mark.parametrize("policy", [EasyCache(1e9, cached="output"), MagCache((1.0,))])
-def test_policies_refuse_nonsense(policy):
-    stand_in = policy.start(stands_still, np.array([1, 0.5, 0]))
-    for sigma in (1, 0.5):
-        stand_in(NOISE, sigma)
-    with pytest.raises(RuntimeError, match="2 steps are done"):
-        stand_in(NOISE, 0)
-    with pytest.raises(NotFiniteError, match="step 0"):
-        policy.start(lambda latents, sigma: latents * np.nan, SIGMAS)(NOISE, 1)
-
-
-def test_a_forecast_that_is_not_finite_is_not_used():
-    policy = MagCache((1.0,), retention_ratio=0, cached="residual")
-    stand_in = policy.start(stands_still, SIGMAS)
-    stand_in(NOISE, 1)
-    assert np.array_equal(stand_in(np.full_like(NOISE, np.inf), 0.9), CONSTANT)
-    assert stand_in.mask == [True, True]
-    assert stand_in.rescued == [1]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: EasyCache(-1), "threshold"),
-        (lambda: EasyCache(first_share=2), "first_share"),
-        (lambda: EasyCache(cached="input"), "cached"),
-        (lambda: MagCache(()), "ratios"),
-        (lambda: MagCache((1.0,), max_skip_steps=0), "max_skip_steps"),
-        (lambda: MagCache((1.0,), retention_ratio=-1), "retention_ratio"),
-    ],
-)
-def test_policies_check_their_values(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-def test_policies_draw_with_the_pipeline(pipeline):
-    plain = pipeline.generate(PROMPT, num_inference_steps=4)
-    easy = pipeline.generate(PROMPT, num_inference_steps=4, cache=EasyCache(0))
-    assert np.array_equal(plain.data, easy.data)
-    reused = pipeline.generate(PROMPT, num_inference_steps=4, cache=EasyCache(1e9))
-    assert reused.report.schedule == "CC.C"
-
+from taylorseer_ov.presets import read_plans
+from taylorseer_ov.schedule import step_schedule
 
 # --- methods and targets ---
 
@@ -175,9 +32,9 @@ def test_policies_draw_with_the_pipeline(pipeline):
     ],
 )
 def test_native_configurations(steps, runs, setting):
-    config = benchmark.native_config(steps, runs)
-    assert benchmark.setting_of(config) == setting
-    assert sum(benchmark.step_schedule(config, steps)) == runs
+    config = methods.native_config(steps, runs)
+    assert methods.setting_of(config) == setting
+    assert sum(step_schedule(config, steps)) == runs
 
 
 def row(family, runs, mean, worst=None, setting="", scheduled=True):
@@ -200,29 +57,29 @@ def decided(family, setting, runs, mean):
 
 
 ROWS = [
-    row(benchmark.PLAIN, 6, 20),
-    row(benchmark.NATIVE, 14, 40),
-    row(benchmark.NATIVE, 11, 36),
-    row(benchmark.NATIVE, 10, 34),
-    row(benchmark.NATIVE, 8, 30),
-    row(benchmark.CORRECTED_SIGMA, 14, 41),
-    row(benchmark.CORRECTED_SIGMA, 11, 37),
-    row(benchmark.CORRECTED_SIGMA, 10, 35),
-    row(benchmark.CORRECTED_STEP, 14, 44),
-    row(benchmark.CORRECTED_STEP, 11, 39),
-    row(benchmark.CORRECTED_STEP, 10, 33.7),
-    row(benchmark.CALIBRATED, 14, 50, worst=34),
-    row(benchmark.CALIBRATED, 10, 41),
-    row(benchmark.CALIBRATED, 8, 33),
-    row(benchmark.CALIBRATED, 6, 28),
-    decided(benchmark.CONTROLLED, "low", 15.5, 60),
-    decided(benchmark.CONTROLLED, "middle", 10.5, 36.5),
-    decided(benchmark.CONTROLLED, "high", 7.0, 29),
+    row(methods.PLAIN, 6, 20),
+    row(methods.NATIVE, 14, 40),
+    row(methods.NATIVE, 11, 36),
+    row(methods.NATIVE, 10, 34),
+    row(methods.NATIVE, 8, 30),
+    row(methods.CORRECTED_SIGMA, 14, 41),
+    row(methods.CORRECTED_SIGMA, 11, 37),
+    row(methods.CORRECTED_SIGMA, 10, 35),
+    row(methods.CORRECTED_STEP, 14, 44),
+    row(methods.CORRECTED_STEP, 11, 39),
+    row(methods.CORRECTED_STEP, 10, 33.7),
+    row(methods.CALIBRATED, 14, 50, worst=34),
+    row(methods.CALIBRATED, 10, 41),
+    row(methods.CALIBRATED, 8, 33),
+    row(methods.CALIBRATED, 6, 28),
+    decided(methods.CONTROLLED, "low", 15.5, 60),
+    decided(methods.CONTROLLED, "middle", 10.5, 36.5),
+    decided(methods.CONTROLLED, "high", 7.0, 29),
 ]
 
 
 def test_targets_on_hand_made_numbers():
-    found = {t["target"]: (t["value"], t["passed"]) for t in benchmark.evaluate_targets(ROWS)}
+    found = {t["target"]: (t["value"], t["passed"]) for t in measures.evaluate_targets(ROWS)}
     assert found == {
         "corrected, step: mean gain over native at 14, 11 and 10 runs": (
             pytest.approx(6.7 / 3),
@@ -247,7 +104,7 @@ def test_targets_on_hand_made_numbers():
 
 
 def test_a_target_without_its_figures_is_neither_met_nor_missed(capsys):
-    targets = benchmark.evaluate_targets(ROWS[:3])
+    targets = measures.evaluate_targets(ROWS[:3])
     assert {target["passed"] for target in targets} == {None}
     benchmark.print_targets(targets)
     assert capsys.readouterr().out.count("not measured") == len(targets)
@@ -263,12 +120,12 @@ def test_a_target_without_its_figures_is_neither_met_nor_missed(capsys):
     ],
 )
 def test_labels_are_moved_apart(wanted, placed):
-    assert benchmark.spread(wanted, 2) == pytest.approx(placed)
+    assert spread(wanted, 2) == pytest.approx(placed)
 
 
 def test_plot(tmp_path):
     path = tmp_path / "plot.png"
-    benchmark.draw_plot(ROWS, path)
+    draw_plot(ROWS, path)
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
@@ -282,8 +139,9 @@ def test_says_that_matplotlib_is_missing(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--runs", "28"], "--runs must be from 4 to 27"),
+        (["--runs", "28"], "--runs must be from 3 to 27"),
         (["--count", "0"], "--count must be at least 1"),
+        (["--no-plot", "--tolerances", "0.01", "-1"], "tolerance must be finite and not negative"),
         (["--prompts", "mine.txt"], "needs --calibration-prompts"),
         (["nowhere", "--no-plot"], "nowhere"),
         (["--no-plot", "--prompts", "no.txt", "--calibration-prompts", "no.txt"], r"no\.txt"),
@@ -304,6 +162,14 @@ def test_does_not_measure_what_it_calibrates_on(tmp_path, capsys):
     assert "'a circle' would be measured and calibrated on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [([], [14, 11, 10, 8, 6]), (["--steps", "50"], [25, 18, 14]), (["--steps", "12"], [6, 4, 3])],
+)
+def test_compares_at_the_shares_of_the_presets(arguments, runs):
+    assert list(benchmark.parse_arguments(arguments)[1].runs) == runs
+
+
 # --- page ---
 
 
@@ -320,7 +186,7 @@ def test_page_escapes_text_and_loads_nothing():
         "steps": 4,
         "count": 1,
         "methods": ROWS,
-        "targets": benchmark.evaluate_targets(ROWS),
+        "targets": measures.evaluate_targets(ROWS),
     }
     page = build_page(summary, [Example(prompt, 7, pictures)], plot=b"not really a PNG")
     assert prompt not in page
@@ -345,16 +211,16 @@ def test_page_without_pictures_plot_and_targets():
 # --- a short run ---
 
 
-def test_quick_run_on_the_demo_model(tmp_path, capsys):
+def test_quick_run_on_the_demo_model(pipeline, tmp_path, capsys):
     options = "--quick --count 2 --steps 9 --runs 5 --calibration-count 3 --no-plot --page"
     benchmark.main([*options.split(), "--output-dir", str(tmp_path / "out")])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("method")
     summary = json.loads(lines[-1])
     rows = {(row["family"], row["scheduled_runs"]): row for row in summary["methods"]}
-    assert rows[benchmark.UNCACHED, 9]["latents_db"]["worst"] == benchmark.MOST_DB
-    assert rows[benchmark.PLAIN, 5]["schedule"] == "CCCCC"
-    native = rows[benchmark.NATIVE, 5]
+    assert rows[methods.UNCACHED, 9]["latents_db"]["worst"] == measures.MOST_DB
+    assert rows[methods.PLAIN, 5]["schedule"] == "CCCCC"
+    native = rows[methods.NATIVE, 5]
     assert native["runs"] == 5
     assert 0 < native["latents_db"]["worst"] <= native["latents_db"]["mean"] < 100
     assert summary["targets"] is None
@@ -362,11 +228,13 @@ def test_quick_run_on_the_demo_model(tmp_path, capsys):
     folder = tmp_path / "out"
     detailed = json.loads((folder / "quality.json").read_text())
     assert len(detailed["methods"][0]["prompts"]["psnr_db"]) == 2
-    plans = json.loads((folder / "cache_plans.json").read_text())["plans"]
-    assert [plan["mask"].count("C") for plan in plans] == [5]
+    plans = read_plans(SimpleNamespace(path=folder, fingerprint=pipeline.folder.fingerprint))
+    assert [learned.plan.transformer_runs for learned in plans] == [5]
+    spread_5 = rows[methods.SPREAD, 5]
+    assert spread_5["schedule"].count("C") == 5
     page = (folder / "quality.html").read_text()
     assert page.count("<article") == 2
-    assert all(prompt in page for prompt in benchmark.Task(*_two_prompts()).prompts)
+    assert all(prompt in page for prompt in measures.Task(*_two_prompts()).prompts)
 
 
 def _two_prompts():
@@ -377,12 +245,12 @@ def _two_prompts():
 @pytest.mark.native
 def test_openvino_genai_draws_what_native_order_1_draws(pipeline):
     native = Text2ImagePipeline(demo_model_path(), backend="native", **F32)
-    task = benchmark.Task([PROMPT], [3])
-    config = benchmark.native_config(9, 5)
+    task = measures.Task([PROMPT], [3])
+    config = methods.native_config(9, 5)
     by_python, by_genai = (
-        benchmark.Method(family, "", config, 9, 5) for family in (benchmark.NATIVE, benchmark.GENAI)
+        methods.Method(family, "", config, 9, 5) for family in (methods.NATIVE, methods.GENAI)
     )
-    rows, examples = benchmark.run_benchmark(
+    rows, examples = measures.run_benchmark(
         pipeline, native, task, [by_python, by_genai], 9, None, lambda line: None
     )
     assert rows[1]["psnr_db"] == rows[2]["psnr_db"]

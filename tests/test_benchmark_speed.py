@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import benchmark_speed as script
+import wide_model
 from taylorseer_ov import demo_model_path
 
 KINDS = {"native rows", "corrector", "calibrated", "error control"}
@@ -111,20 +112,20 @@ def test_misuse_is_told_before_anything_is_measured(arguments, message, capsys, 
 
 def test_missing_export_packages_name_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(script.ExportError, match=r'pip install "taylorseer-ov\[export\]"'):
-        script.write_wide_model(demo_model_path(), 1, tmp_path)
+    with pytest.raises(wide_model.ExportError, match=r'pip install "taylorseer-ov\[export\]"'):
+        wide_model.write_wide_model(demo_model_path(), 1, tmp_path)
 
 
 def test_weights_of_a_block_are_those_of_flux():
-    whole = script.DOUBLE_BLOCKS * script.DOUBLE_WEIGHTS
-    whole += script.SINGLE_BLOCKS * script.SINGLE_WEIGHTS
+    whole = wide_model.DOUBLE_BLOCKS * wide_model.DOUBLE_WEIGHTS
+    whole += wide_model.SINGLE_BLOCKS * wide_model.SINGLE_WEIGHTS
     assert whole == pytest.approx(11.9e9, rel=0.01)  # FLUX.1-dev has 11.9 * 10^9 weights
 
 
 @pytest.mark.export
 @pytest.mark.filterwarnings("ignore")
 def test_wide_model_is_a_whole_export(tmp_path):
-    folder = script.write_wide_model(demo_model_path(), 1, tmp_path, num_attention_heads=1)
+    folder = wide_model.write_wide_model(demo_model_path(), 1, tmp_path, num_attention_heads=1)
     transformer = json.loads((folder / "transformer" / "config.json").read_text())
     expected = {
         "attention_head_dim": 128,

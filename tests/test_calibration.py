@@ -1,15 +1,28 @@
 """Calibration: the least squares, the search, and the whole way on the demo model."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taylorseer_ov import CachePlan, Text2ImagePipeline, calibrate
-from taylorseer_ov.calibration import Inner, fit, gram, likeness, record, search_mask
+from taylorseer_ov.cache import CachedVelocity
+from taylorseer_ov.calibration import Inner, fit, gram, likeness, search_mask
 from taylorseer_ov.model_folder import FluxFolder
-from taylorseer_ov.plan import parse_schedule
-from taylorseer_ov.presets import read_plans, spread_runs, write_plans
+from taylorseer_ov.plan import parse_schedule, schedule_text
+from taylorseer_ov.presets import (
+    CalibratedPlan,
+    CalibrationWarning,
+    read_plans,
+    resolve_cache,
+    spread_runs,
+    write_plans,
+)
+from taylorseer_ov.recording import SKETCH, Recordable, RecordablePipeline, record
+from taylorseer_ov.sampling import euler
 from taylorseer_ov.schedule import native_schedules
 
 STEPS = 12
@@ -83,13 +96,28 @@ def test_no_gap_is_longer_than_the_cap():
     assert "..." not in str(CachePlan.from_mask(found, SIGMAS))
 
 
-@pytest.mark.parametrize(("steps", "runs"), [(28, 14), (28, 10), (28, 8), (50, 18), (9, 3), (8, 7)])
-def test_spread_runs(steps, runs):
+@pytest.mark.parametrize(
+    ("steps", "runs", "schedule"),
+    [
+        (28, 14, "CCC.C.C.C..C..C..C..C.C.C.CC"),
+        (28, 10, "CC.C..C...C...C...C...C..C.C"),
+        (28, 8, "C.C..C...C....C....C...C..C."),
+        (12, 4, "C.C...C...C."),
+        (50, 14, "C.C.C..C..C....C....C....C....C....C....C..C..C.C."),
+        (8, 7, "CCCC.CCC"),
+    ],
+)
+def test_spread_runs(steps, runs, schedule):
+    assert schedule_text(spread_runs(steps, runs)) == schedule
+
+
+@given(st.integers(1, 60), st.data())
+def test_spread_runs_are_so_many_and_begin_with_one(steps, data):
+    runs = data.draw(st.integers(1, steps))
     schedule = spread_runs(steps, runs)
     assert len(schedule) == steps
     assert sum(schedule) == runs
     assert schedule[0]
-    assert schedule[-1]
 
 
 def test_likeness():
@@ -110,10 +138,38 @@ PROMPTS = [
 ]
 
 
+class CurvedFlow:
+    """A flow that is no pipeline: pictures of one size, drawn by Euler steps in plain numpy."""
+
+    height, width, guidance_scale = 32, 48, 1.0
+
+    def __init__(self, size=96, branches=1):
+        self._size, self._branches = size, branches
+
+    def sigmas(self, num_inference_steps):
+        return np.linspace(1, 0, num_inference_steps + 1)
+
+    def run(self, prompt, seed, plan, on_output):
+        levels = self.sigmas(plan.num_inference_steps)
+        step = iter(np.flatnonzero(plan.mask))
+        buffer = np.empty(self._size, np.float32)
+
+        def velocity(latents, sigma):
+            buffer[...] = latents - np.tanh(np.roll(latents, 1)) * len(prompt) * (1 - sigma)
+            on_output(int(next(step)), np.tile(buffer, self._branches))
+            return buffer
+
+        noise = np.random.default_rng(seed).standard_normal(self._size).astype(np.float32)
+        *_, latents = euler(CachedVelocity(velocity, plan), noise, levels)
+        return latents.astype(np.float32)
+
+
 def test_recorded_outputs_make_the_latents(pipeline):
-    full = record(pipeline, PROMPTS[0], None, **SETTINGS)
     plan = CachePlan.from_mask(MASK, pipeline.sigmas(**SETTINGS), corrector=True)
-    cached = record(pipeline, PROMPTS[0], plan, **SETTINGS)
+    recordable = RecordablePipeline(pipeline)
+    full, cached = (
+        record(recordable, PROMPTS[0], 42, each) for each in (CachePlan.uncached(STEPS), plan)
+    )
     assert full.outputs.shape == (STEPS, 64 * 64)
     computed = np.array(MASK)
     assert cached.outputs[computed].any(axis=1).all()
@@ -121,8 +177,34 @@ def test_recorded_outputs_make_the_latents(pipeline):
     # both runs begin with the same noise, so their difference is a sum of outputs
     dsigma = np.diff(pipeline.sigmas(**SETTINGS))
     expected = dsigma @ (plan.weights @ cached.outputs) - dsigma @ full.outputs
-    found = (cached.latents - full.latents).reshape(-1)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(cached.latents - full.latents, expected, atol=1e-3)
+
+
+def test_what_is_recorded_does_not_grow_with_the_picture():
+    """And it is the same sample of all outputs and latents, so that they still add up."""
+    flow, plan = CurvedFlow(SKETCH + 1000), CachePlan.from_mask("CCC.CC", np.linspace(1, 0, 7))
+    full, cached = (record(flow, "", 0, each) for each in (CachePlan.uncached(6), plan))
+    assert cached.outputs.shape == (6, SKETCH)
+    assert cached.latents.shape == (SKETCH,)
+    expected = -(plan.weights @ cached.outputs - full.outputs).sum(axis=0) / 6
+    np.testing.assert_allclose(cached.latents - full.latents, expected, atol=1e-4)
+
+
+def test_outputs_may_be_of_another_size_than_the_latents():
+    recorded = record(CurvedFlow(branches=2), "", 0, CachePlan.uncached(3))
+    assert recorded.outputs.shape == (3, 192)
+    assert recorded.latents.shape == (96,)
+
+
+def test_anything_that_shows_its_outputs_can_be_calibrated():
+    flow = CurvedFlow()
+    assert isinstance(flow, Recordable)
+    (learned,) = calibrate(flow, ["a", "bb", "ccc", "dd", "e", "ff"], 10, transformer_runs=[6])
+    assert learned.plan.transformer_runs == 6
+    assert learned.held_out_db > learned.taylor_db + 6
+    assert (learned.height, learned.width, learned.guidance_scale) == (32, 48, 1.0)
+    with pytest.raises(TypeError, match="height: to be set in the pipeline that is calibrated"):
+        calibrate(flow, ["a", "bb", "ccc"], 10, transformer_runs=[6], height=64)
 
 
 def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(model_copy):
@@ -141,9 +223,6 @@ def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(mod
     report = pipeline.generate(PROMPTS[0], cache="high", **SETTINGS).report
     assert report.cache == "high: calibrated for this model"
     assert report.schedule == str(learned.plan)
-    other_size = pipeline.generate(PROMPTS[0], cache="high", height=256, width=256, **SETTINGS)
-    assert "not calibrated for these steps and size" in other_size.report.cache
-
     values = json.loads(path.read_text()) | {"transformer": "another"}
     path.write_text(json.dumps(values))
     with pytest.raises(ValueError, match="made for other weights than those beside it; remove it"):
@@ -153,6 +232,105 @@ def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(mod
     path.write_text('{"format": "x"}')
     with pytest.raises(ValueError, match="no calibrated plans of a known format"):
         pipeline.generate(PROMPTS[0], cache="high", **SETTINGS)
+
+
+# --- plans for another picture ---
+
+
+LEARNED = CalibratedPlan(
+    plan=CachePlan.from_mask(MASK, SIGMAS, corrector=True),
+    calibration_db=40.0,
+    held_out_db=40.0,
+    taylor_db=30.0,
+    height=64,
+    width=128,
+    guidance_scale=3.5,
+    package_version="0.1.0",
+)
+# this plan's runs are those of "high" in 12 steps
+assert LEARNED.plan.transformer_runs == 6
+
+
+@pytest.fixture
+def learned_folder(model_copy):
+    folder = FluxFolder.read(model_copy)
+    (model_copy / "cache_plans.json").unlink()
+    write_plans(folder, [LEARNED])
+    return folder
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"size": (64, 128), "guidance_scale": 3.5}, {"size": (64, 128)}, {"guidance_scale": 3.5}, {}],
+)
+def test_a_plan_for_this_picture_is_taken_without_a_word(learned_folder, asked):
+    plan, name = resolve_cache("high", SIGMAS, learned_folder, **asked)
+    assert plan == LEARNED.plan
+    assert name == "high: calibrated for this model"
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"size": (128, 64)}, "128x64, not 64x128"),
+        ({"guidance_scale": 7}, "guidance_scale 3.5, not 7"),
+        (
+            {"size": (256, 256), "guidance_scale": 1.0},
+            "128x64, not 256x256 and guidance_scale 3.5, not 1",
+        ),
+    ],
+)
+def test_a_plan_for_another_picture_with_these_sigmas_is_taken_with_a_warning(
+    learned_folder, asked, text
+):
+    with pytest.warns(CalibrationWarning, match=f"was calibrated for {text}; calibrate for this"):
+        plan, name = resolve_cache("high", SIGMAS, learned_folder, **asked)
+    assert plan == LEARNED.plan
+    assert name == f"high: calibrated for {text}"
+
+
+def test_of_plans_with_these_sigmas_the_one_for_this_picture_is_taken(learned_folder):
+    weights = 0.5 * (LEARNED.plan.weights + np.diag(MASK))
+    for changes in ({"height": 128}, {"guidance_scale": 7.0}, {"height": 128, "width": 64}):
+        other = dataclasses.replace(LEARNED, plan=CachePlan(MASK, weights, SIGMAS), **changes)
+        write_plans(learned_folder, [other])
+    assert len(read_plans(learned_folder)) == 4
+    plan, _ = resolve_cache("high", SIGMAS, learned_folder, size=(64, 128), guidance_scale=3.5)
+    assert plan == LEARNED.plan
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "asked"), [(SIGMAS**0.5, "6 of 12 steps"), (np.linspace(1, 0, 11), "5 of 10 steps")]
+)
+def test_where_no_plan_fits_the_warning_says_what_there_are_plans_for(
+    learned_folder, sigmas, asked
+):
+    text = f"which are for 6 of 12 steps at 128x64, none fits {asked} at 512x256"
+    with pytest.warns(CalibrationWarning, match=text):
+        plan, name = resolve_cache("high", sigmas, learned_folder, size=(256, 512))
+    assert str(plan) == schedule_text(spread_runs(len(sigmas) - 1, plan.transformer_runs))
+    assert "corrected Taylor, not calibrated" in name
+
+
+def test_a_model_without_plans_is_no_reason_to_warn(model_copy):
+    (model_copy / "cache_plans.json").unlink()
+    _, name = resolve_cache("high", SIGMAS, FluxFolder.read(model_copy), size=(64, 128))
+    assert "corrected Taylor, not calibrated" in name
+
+
+def test_a_preset_that_is_not_calibrated_has_four_runs_at_least(model_copy):
+    (model_copy / "cache_plans.json").unlink()
+    plan, _ = resolve_cache("fast", SIGMAS[-9:], FluxFolder.read(model_copy))
+    assert str(plan) == "CC..C..C"
+
+
+def test_the_pipeline_tells_the_presets_what_it_draws(pipeline):
+    settings = {"num_inference_steps": 28, "callback": lambda *_: True}
+    with pytest.warns(CalibrationWarning, match="none fits 10 of 28 steps at 128x256") as caught:
+        pipeline.generate(PROMPTS[0], cache="balanced", height=256, **settings)
+    assert caught[0].filename == __file__
+    with pytest.warns(CalibrationWarning, match=r"guidance_scale 3\.5, not 1"):
+        pipeline.generate(PROMPTS[0], cache="balanced", guidance_scale=1, **settings)
 
 
 def test_the_fingerprint_tells_weights_apart(model_copy):

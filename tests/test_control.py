@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluate_demo_model import choose_scenes
 from taylorseer_ov import CachePlan, ErrorControl, TaylorSeerCacheConfig
 from taylorseer_ov.cache import CachedVelocity, start_cache
 from taylorseer_ov.policy import CachePolicy, NotFiniteError
@@ -98,6 +99,22 @@ def test_a_second_generation_is_refused():
 def test_bad_values_are_refused(values, error, message):
     with pytest.raises(error, match=message):
         ErrorControl(**values)
+
+
+def test_a_smaller_tolerance_never_takes_fewer_runs_on_the_demo_model(pipeline):
+    for seed, scene in enumerate(choose_scenes(16, seed=77)):
+        runs = []
+        for tolerance in (0.002, 0.004, 0.008, 0.016, 0.032, 0.064):
+            report = pipeline.generate(
+                scene.caption(),
+                cache=ErrorControl(tolerance),
+                rng_seed=seed,
+                num_inference_steps=12,
+            ).report
+            runs.append(report.computed_steps)
+        assert runs == sorted(runs, reverse=True), (scene.caption(), seed)
+        assert runs[-1] < runs[0]
+        assert len(report.forecast_errors) == runs[-1] - 2
 
 
 # --- not finite ---

@@ -10,6 +10,7 @@ def test_public_names():
     assert sorted(taylorseer_ov.__all__) == [
         "CachePlan",
         "CacheReport",
+        "CalibrationWarning",
         "ErrorControl",
         "GenerationReport",
         "GenerationResult",
