@@ -1,11 +1,14 @@
 """Calibration through the seam: what it records, against a loop written by hand."""
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import F32, PROMPT
 
-from taylorseer_ov import CachePlan
+from taylorseer_ov import CachePlan, calibrate, enable_cache
 from taylorseer_ov.optimum_calibration import RecordableOptimumPipeline
+from taylorseer_ov.presets import write_plans
 
 pytestmark = [pytest.mark.export, pytest.mark.filterwarnings("ignore")]
 
@@ -71,3 +74,32 @@ def test_schedulers_whose_step_is_not_eulers_are_refused(flux):
     with pytest.raises(ValueError, match=r"OVFluxPipeline cannot be calibrated: .*stochastically"):
         RecordableOptimumPipeline(flux, **SIZE).sigmas(STEPS)
     assert "forward" not in vars(flux.transformer)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "settings"),
+    [
+        ("OVStableDiffusion3Pipeline", "sd3", {}),
+        ("OVLTXPipeline", "ltx", {"num_frames": 9}),
+    ],
+)
+def test_a_preset_takes_the_plan_that_was_learned_for_a_pipeline(
+    family_folder, tmp_path, name, family, settings
+):
+    import optimum.intel
+
+    folder = shutil.copytree(family_folder(family), tmp_path / family)
+    pipeline = getattr(optimum.intel, name).from_pretrained(folder, ov_config=dict(F32))
+    pipeline.set_progress_bar_config(disable=True)
+    settings = settings | {"max_sequence_length": 32, "negative_prompt": "noise"}
+    size = {"height": 32, "width": 32, "guidance_scale": 4.0}
+    recordable = RecordableOptimumPipeline(pipeline, **size, **settings)
+    prompts = ["a red circle", "a blue square", "a green star"]
+    (learned,) = calibrate(recordable, prompts, 8, transformer_runs=(4,), rounds=1)
+    assert learned.plan.transformer_runs == 4
+    write_plans(recordable.folder, [learned])
+    assert (folder / "cache_plans.json").is_file()
+    with enable_cache(pipeline, "high") as enabled:
+        pipeline("a red circle", num_inference_steps=8, output_type="latent", **size, **settings)
+    assert enabled.report.cache == "high: calibrated for this model"
+    assert enabled.report.branches[0].schedule == str(learned.plan)
