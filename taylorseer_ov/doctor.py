@@ -110,8 +110,10 @@ def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[F
         return
     yield from _check_memory(folder, machine, settings)
     plan = decision.cache
-    if caught:
-        yield Finding.of_message("caching", caught[0].message, "warning")
+    for warning in caught:
+        yield Finding.of_message("caching", warning.message, "warning")
+    if caught and isinstance(plan, CachePlan) and plan.is_uncached:
+        pass  # said by the warning
     elif isinstance(plan, CachePlan):
         count = f"{plan.transformer_runs} of {plan.num_inference_steps} steps run the transformer"
         yield Finding("caching", "ok", f"{count}: {plan} (cache: {decision.name})")

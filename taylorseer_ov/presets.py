@@ -213,7 +213,7 @@ def _calibrated(
         _warn(
             f"cache={name!r} takes a plan that was not calibrated: of this model's, which are for "
             f"{', '.join(dict.fromkeys(map(str, plans)))}, none fits {asked}; the noise levels "
-            "may differ with the size"
+            "differ with steps, size and strength"
         )
     return None
 

@@ -304,14 +304,10 @@ def test_schedulers_that_are_not_misread_are_left_alone(model_copy):
     [TaylorSeerCacheConfig(3, 2, -1), TaylorSeerCacheConfig(corrector=True), "high", None],
 )
 def test_what_is_foretold_is_what_happens(cache):
-    diagnosis = diagnose(demo_model_path(), num_inference_steps=12, cache=cache)
-    report = (
-        Text2ImagePipeline(demo_model_path())
-        .generate(PROMPT, num_inference_steps=12, cache=cache)
-        .report
-    )
+    diagnosis = diagnose(demo_model_path(), cache=cache)
+    report = Text2ImagePipeline(demo_model_path()).generate(PROMPT, cache=cache).report
     caching, backend = found(diagnosis, "caching"), found(diagnosis, "backend")
-    assert f"{report.computed_steps} of 12 steps run the transformer" in caching.text
+    assert f"{report.computed_steps} of 28 steps run the transformer" in caching.text
     assert f": {report.schedule} (cache: {report.cache})" in caching.text
     drawn_by = {"native": "openvino_genai", "python": "the Python backend"}[report.backend]
     assert backend.text.startswith(f"{drawn_by} would draw: ")

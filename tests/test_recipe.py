@@ -27,6 +27,9 @@ from taylorseer_ov import (
 from taylorseer_ov.cli import main
 from taylorseer_ov.picture_file import MOST_TEXT, encode_png, stem_of
 
+# few steps, for which the demo model has no calibrated plans
+pytestmark = pytest.mark.filterwarnings("ignore::taylorseer_ov.presets.CalibrationWarning")
+
 SHORT = {"num_inference_steps": 3}
 STEPS = {"num_inference_steps": 9}
 HERE = settings(
