@@ -16,6 +16,7 @@ from .generation import ImageGenerationConfig, Job
 from .native import missing_native_support
 from .picture_file import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, read_texts
 from .plan import CachePlan
+from .sampling import first_step
 
 if TYPE_CHECKING:
     from .pipeline import Text2ImagePipeline
@@ -286,8 +287,9 @@ class Recipe:
         steps = whole_number("num_inference_steps", asked.num_inference_steps, 1, MOST_STEPS)
         plan = values["plan"]
         if plan is not None:
-            if len(plan["mask"]) != steps:
-                raise ValueError(f"its plan has not {steps} steps")
+            taken = steps - first_step(steps, asked.strength)
+            if len(plan["mask"]) != taken:
+                raise ValueError(f"its plan has not {taken} steps")
             plan = CachePlan.from_json(json.dumps(plan))
         for name, kind in (
             ("prompt", str),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from taylorseer_ov import Image2ImagePipeline, demo_model_path
 from taylorseer_ov.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
@@ -162,6 +163,10 @@ def test_a_picture_is_drawn_again_from_itself(tmp_path, capsys):
     (again,) = generate(tmp_path, "-C", str(original))
     assert pixels(again) == pixels(original)
     assert "bit for bit" not in capsys.readouterr().err
+    (frugal,) = generate(tmp_path, "demo", PROMPT, *options[:-2], "--low-memory")
+    (again,) = generate(tmp_path, "-C", str(frugal))
+    assert pixels(again) == pixels(frugal)
+    assert "bit for bit" not in capsys.readouterr().err
     (other,) = generate(tmp_path, "-C", str(original), "--seed", "8")
     (direct,) = generate(first, "demo", PROMPT, *options, "--seed", "8")
     assert pixels(other) == pixels(direct)
@@ -172,6 +177,14 @@ def test_a_picture_without_metadata_is_no_recipe(tmp_path, capsys):
     (plain,) = generate(tmp_path, "demo", PROMPT, "--steps", "2", "--no-metadata")
     assert main(["generate", "-C", str(plain)]) == 2
     assert "holds no recipe of taylorseer_ov" in capsys.readouterr().err
+
+
+def test_a_picture_drawn_from_another_is_not_drawn_from_text(tmp_path, capsys):
+    (original,) = generate(tmp_path, "demo", PROMPT, "--steps", "2")
+    redrawn = Image2ImagePipeline(demo_model_path()).generate(PROMPT, original)
+    (path,) = redrawn.save(tmp_path / "redrawn.png")
+    assert main(["generate", "-C", str(path)]) == 2
+    assert "was drawn from another picture, which it does not hold" in capsys.readouterr().err
 
 
 def test_previews_as_files_and_as_events(tmp_path, capsys):

@@ -13,6 +13,7 @@ from taylorseer_ov import (
     InactiveCacheWarning,
     InpaintingPipeline,
     ModelFolderError,
+    Recipe,
     TaylorSeerCacheConfig,
     Text2ImagePipeline,
     demo_model_path,
@@ -170,6 +171,19 @@ def test_presets_cache(inpainting, red_circle, right_half):
     with pytest.warns(CalibrationWarning, match="none fits 6 of 17 steps"):
         report = inpainting.generate(GREEN, red_circle, right_half, cache="balanced").report
     assert (len(report.schedule), report.computed_steps) == (17, 6)
+
+
+def test_the_recipe_names_what_it_was_drawn_from_and_draws_it_again(
+    inpainting, red_circle, right_half, tmp_path
+):
+    drawn = inpainting.generate(GREEN, red_circle, right_half, num_inference_steps=6)
+    (path,) = drawn.save(tmp_path / "drawn.png")
+    recipe = Recipe.from_picture(path)
+    assert set(recipe.inputs) == {"image", "mask"}
+    settings = recipe.settings()
+    again = inpainting.generate(settings.pop("prompt"), red_circle, right_half, **settings)
+    assert np.array_equal(again.data, drawn.data)
+    assert again.recipe.inputs == recipe.inputs
 
 
 # --- sizes, batches, memory ---

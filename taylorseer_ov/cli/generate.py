@@ -93,6 +93,11 @@ def _recipe(arguments: argparse.Namespace) -> Recipe | None:
     from ..recipe import Recipe
 
     recipe = Recipe.from_picture(arguments.config_from)
+    if recipe.inputs:
+        raise MisuseError(
+            f"{arguments.config_from} was drawn from another picture, which it does not hold: use "
+            "Image2ImagePipeline or InpaintingPipeline with the settings of its recipe"
+        )
     drawn_by = recipe.environment
     if arguments.model is None and len(arguments.words) < 2 and drawn_by.model == "demo_model":
         arguments.model = "demo"
@@ -112,6 +117,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe | None:
     if arguments.backend is None and drawn_by.backend == "python":
         arguments.backend = "python"
     arguments.vae_tiling = arguments.vae_tiling or drawn_by.vae_tiling
+    # this command fixes shapes for little memory only
+    arguments.low_memory = arguments.low_memory or drawn_by.fixed_shapes
     return recipe
 
 

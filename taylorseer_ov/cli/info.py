@@ -62,7 +62,7 @@ def _told_recipe(recipe: Recipe) -> list[str]:
         f"text        {asked.max_sequence_length} tokens at most",
         f"cache       {cache}",
         f"schedule    {recipe.report.get('schedule')}   (C: transformer run, .: forecast)",
-        f"seconds     {recipe.report.get('total_s')}",
+        f"seconds     {_rounded(recipe.report.get('total_s'))}",
         f"backend     {environment.backend}, noise of {environment.noise}",
         f"model       {environment.model}, {environment.weights.get('transformer')}",
         f"devices     {_pairs(environment.devices)}",
@@ -70,6 +70,10 @@ def _told_recipe(recipe: Recipe) -> list[str]:
         f"properties  {_pairs(environment.properties)}",
         f"versions    {_pairs(environment.versions)}",
     ]
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
 
 
 def _pairs(values: Any) -> str:
