@@ -175,7 +175,7 @@ class Backends:
         bits = precision_bits(self.devices.denoise, self.properties)
         warning = memory_warning(self._folder, self.memory, settings, bits, free_bytes)
         if warning:
-            warnings.warn(warning, MemoryWarning, stacklevel=4)
+            warnings.warn(warning, MemoryWarning, stacklevel=6)
 
     def load_python(self) -> PythonBackend:
         """Return the Python backend, its models compiled."""
