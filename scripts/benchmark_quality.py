@@ -41,10 +41,11 @@ from quality_methods import TOLERANCES, build_methods, native_config
 from quality_page import Example, write_page
 from quality_plot import draw_plot, import_figure
 from taylorseer_ov import ModelFolderError, Text2ImagePipeline, demo_model_path
+from taylorseer_ov.calibrated_plans import write_plans
 from taylorseer_ov.calibration import calibrate
 from taylorseer_ov.control import ErrorControl
 from taylorseer_ov.native import missing_native_support
-from taylorseer_ov.presets import PRESETS, write_plans
+from taylorseer_ov.presets import PRESETS
 
 RUNS_OF_28 = (14, 11, 10, 8, 6)
 CALIBRATION_PROMPTS = Path(__file__).parent / "demo_calibration_prompts.txt"

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .calibrated_plans import CalibratedPlan
 from .plan import CachePlan, noise_levels, schedule_text
-from .presets import CalibratedPlan, spread_runs
+from .presets import spread_runs
 from .recording import Recordable, RecordablePipeline, Trajectory, record
 from .report import installed_version
 from .schedule import Schedule, native_schedules

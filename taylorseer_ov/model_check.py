@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from .calibrated_plans import PLANS_FILE, read_plans
 from .finding import Finding, examine
 from .machine import Machine, Weights, draws_wrong_levels
 from .model_folder import (
@@ -20,7 +21,7 @@ from .model_folder import (
     read_json,
     task_of,
 )
-from .presets import PLANS_FILE, model_defaults, read_plans
+from .presets import model_defaults
 from .preview import PREVIEW_FILE, read_preview
 
 DEFAULTS_FILE = "generation_config.json"

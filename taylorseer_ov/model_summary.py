@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .calibrated_plans import read_plans
 from .model_folder import IR_FILES, FluxFolder, read_ir, read_json, task_of
-from .presets import read_plans
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .calibrated_plans import read_plans
 from .config import TaylorSeerCacheConfig
 from .diffusers_configs import PlanRule, from_diffusers
 from .diffusers_schedulers import Timeline
@@ -27,7 +28,7 @@ from .optimum_generation import CachedGeneration
 from .optimum_report import CacheReport
 from .plan import CachePlan
 from .policy import CachePolicy
-from .presets import PRESETS, Decision, load_plan, read_plans, resolve_cache
+from .presets import PRESETS, Decision, load_plan, resolve_cache
 
 Cache = TaylorSeerCacheConfig | CachePlan | CachePolicy | PlanRule | str | None
 

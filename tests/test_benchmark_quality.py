@@ -14,7 +14,7 @@ import quality_methods as methods
 from quality_page import Example, Shown, build_page
 from quality_plot import draw_plot, spread
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
-from taylorseer_ov.presets import read_plans
+from taylorseer_ov.calibrated_plans import read_plans
 from taylorseer_ov.schedule import step_schedule
 
 # --- methods and targets ---

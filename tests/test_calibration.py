@@ -10,17 +10,11 @@ from hypothesis import strategies as st
 
 from taylorseer_ov import CachePlan, Text2ImagePipeline, calibrate
 from taylorseer_ov.cache import CachedVelocity
+from taylorseer_ov.calibrated_plans import CalibratedPlan, read_plans, write_plans
 from taylorseer_ov.calibration import Inner, fit, gram, likeness, search_mask
 from taylorseer_ov.model_folder import FluxFolder
 from taylorseer_ov.plan import parse_schedule, schedule_text
-from taylorseer_ov.presets import (
-    CalibratedPlan,
-    CalibrationWarning,
-    read_plans,
-    resolve_cache,
-    spread_runs,
-    write_plans,
-)
+from taylorseer_ov.presets import CalibrationWarning, resolve_cache, spread_runs
 from taylorseer_ov.recording import SKETCH, Recordable, RecordablePipeline, record
 from taylorseer_ov.sampling import euler
 from taylorseer_ov.schedule import native_schedules

@@ -20,9 +20,9 @@ from taylorseer_ov import (
     enable_cache,
 )
 from taylorseer_ov.cache import CachedVelocity
+from taylorseer_ov.calibrated_plans import CalibratedPlan, write_plans
 from taylorseer_ov.latents import StandardNormalGenerator
 from taylorseer_ov.optimum import OptimumFolder
-from taylorseer_ov.presets import CalibratedPlan, write_plans
 
 pytestmark = [pytest.mark.export, pytest.mark.filterwarnings("ignore")]
 

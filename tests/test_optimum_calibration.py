@@ -7,8 +7,8 @@ import pytest
 from conftest import F32, PROMPT
 
 from taylorseer_ov import CachePlan, calibrate, enable_cache
+from taylorseer_ov.calibrated_plans import write_plans
 from taylorseer_ov.optimum_calibration import RecordableOptimumPipeline
-from taylorseer_ov.presets import write_plans
 
 pytestmark = [pytest.mark.export, pytest.mark.filterwarnings("ignore")]
 

@@ -30,8 +30,9 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Calibrate, and write the plans and the preview beside the model."""
+    from ..calibrated_plans import write_plans
     from ..calibration import calibrate
-    from ..presets import PRESETS, write_plans
+    from ..presets import PRESETS
     from ..preview import fit_preview, write_preview
 
     options.take_words(arguments, "model")
