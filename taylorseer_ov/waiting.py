@@ -18,12 +18,16 @@ class TimeLeft:
     """Estimate the seconds that are left from the transformer runs done.
 
     Forecast steps take next to nothing, so time goes by runs, not by steps. The first run warms up
-    memory and kernels, and is counted only until there is another. What comes after the last step,
-    the VAE, is taken for one more run.
+    memory and kernels, and is counted only until there is another.
+
+    Args:
+        clock: tells the time in seconds.
+        decoding_s: what the VAE takes after the last step, such as it took for the picture before;
+            one more run if that is not known.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], decoding_s: float | None = None) -> None:
+        self._clock, self._decoding_s = clock, decoding_s
         self._begin_s = clock()
         self._first: tuple[int, float] | None = None
 
@@ -43,7 +47,8 @@ class TimeLeft:
             if done <= first_done:
                 return None
             run_s = (now_s - first_s) / (done - first_done)
-        return run_s * (max(runs - done, 0) + 1)
+        decoding_s = run_s if self._decoding_s is None else self._decoding_s
+        return run_s * max(runs - done, 0) + decoding_s
 
 
 class StopRequest:

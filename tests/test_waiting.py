@@ -37,6 +37,15 @@ def test_time_left_goes_by_runs_and_forgets_the_slow_first_one():
     assert left.after(10, 10) == pytest.approx(6 / 9)
 
 
+def test_time_left_counts_the_vae_as_it_took_before():
+    clock = Clock()
+    left = TimeLeft(clock, decoding_s=7.0)
+    clock.now_s = 2.0
+    assert left.after(1, 5) == 15.0
+    clock.now_s = 6.0
+    assert left.after(5, 5) == 7.0
+
+
 def test_runs_in_all_are_exact_for_a_plan_and_nearly_so_under_error_control(pipeline):
     for cache, slack in ((TaylorSeerCacheConfig(), 0), (ErrorControl(), 4)):
         seen = []

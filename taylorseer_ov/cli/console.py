@@ -45,13 +45,15 @@ class Console:
         print(f"taylorseer-ov: error: {_one_line(message)}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
+    def progress(
+        self, title: str, decoding_s: float | None = None
+    ) -> Iterator[Callable[[int, int], None]]:
         """Show the transformer runs done and the time left, which forecasts hardly take any of."""
         from tqdm import tqdm
 
         from ..waiting import TimeLeft
 
-        left = TimeLeft(time.perf_counter)
+        left = TimeLeft(time.perf_counter, decoding_s)
         bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"
         with tqdm(
             desc=title, bar_format=bar_format, file=sys.stderr, disable=self.json or self.quiet

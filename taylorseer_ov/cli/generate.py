@@ -74,12 +74,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
         for sentence in recipe.differences(pipeline):
             console.warn(f"not the same picture bit for bit: {sentence}")
     with stop_on_interrupt() as stop:
+        result = None
         for seed in seeds:
             seeded = settings if seed is None else settings | {"rng_seed": seed}
             preview = _preview(pipeline, seeded, arguments.preview, len(seeds) > 1, console)
-            result = in_thread(
-                partial(draw, pipeline, seeded | preview, console, stop=stop, title="drawing")
-            )
+            drawing = partial(draw, pipeline, seeded | preview, console, title="drawing")
+            result = in_thread(partial(drawing, stop=stop, before=result))
             _save(result, target, console, metadata=not arguments.no_metadata)
             if stop():
                 return 130
@@ -151,9 +151,11 @@ def draw(
     *,
     title: str,
     stop: StopRequest | None = None,
+    before: GenerationResult | None = None,
 ) -> GenerationResult:
-    """Draw a picture and show how far it is."""
-    with console.progress(title) as progress:
+    """Draw a picture and show how far it is; the one `before` tells how long decoding takes."""
+    decoding_s = None if before is None else before.report.vae_s
+    with console.progress(title, decoding_s) as progress:
         result = pipeline.generate(progress=progress, stop=stop, **settings)
         runs = result.report.computed_steps
         progress(runs, runs)
