@@ -104,10 +104,10 @@ def native_noise_generator(seed: int) -> NoiseGenerator | None:
 
 def standing_obstacle(folder: FluxFolder, memory: MemoryOptions) -> str | None:
     """Say why openvino_genai can do no job of a pipeline at all, None if it can."""
-    reason = missing_native_support() or memory.native_obstacle
-    if reason is None and folder.is_fill:
+    if folder.is_fill:
         return "openvino_genai does not cache Fill models, and starts them from noise alone"
-    return reason
+    # installed or not, these are what to know
+    return memory.native_obstacle or missing_native_support()
 
 
 def native_obstacle(
