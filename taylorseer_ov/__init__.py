@@ -10,23 +10,26 @@ result.images[0].save("circle.png")
 print(result.report)
 """
 
-from .batch import run_batch
-from .calibration import calibrate
-from .config import TaylorSeerCacheConfig
-from .control import ErrorControl
-from .flux_pipeline import PromptWarning
-from .generation import ImageGenerationConfig
-from .memory import MemoryWarning
-from .model_folder import ModelFolderError, demo_model_path
-from .optimum import cache_report, disable_cache, enable_cache
-from .optimum_report import CacheReport
-from .pipeline import Image2ImagePipeline, InpaintingPipeline, Text2ImagePipeline
-from .plan import CachePlan
-from .presets import CalibrationWarning
-from .quality import psnr, ssim
-from .recipe import Recipe, RecipeError
-from .report import GenerationReport, GenerationResult
-from .schedule import InactiveCacheWarning, step_schedule
+from .batch.run import run_batch
+from .caching.calibration import calibrate
+from .caching.config import TaylorSeerCacheConfig
+from .caching.error_control import ErrorControl
+from .caching.plan import CachePlan
+from .caching.presets import CalibrationWarning
+from .caching.schedule import InactiveCacheWarning, step_schedule
+from .flux.folder import demo_model_path
+from .generation.memory import MemoryWarning
+from .generation.report import GenerationReport
+from .generation.settings import ImageGenerationConfig
+from .model_files import ModelFolderError
+from .optimum.enable import cache_report, disable_cache, enable_cache
+from .optimum.report import CacheReport
+from .pictures.quality import psnr, ssim
+from .pictures.recipe import Recipe, RecipeError
+from .pictures.result import GenerationResult
+from .pipelines.base import PromptWarning
+from .pipelines.tasks import Image2ImagePipeline, InpaintingPipeline, Text2ImagePipeline
+from .version import __version__ as __version__
 
 __all__ = [
     "CachePlan",
@@ -56,4 +59,3 @@ __all__ = [
     "ssim",
     "step_schedule",
 ]
-__version__ = "0.1.0"

@@ -6,10 +6,7 @@ import shutil
 import pytest
 
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
-
-PROMPT = "a large red circle on a blue background"
-# the default on some processors is bfloat16, in which two ways of computing need not agree
-F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+from tests.common import F32, save_untrained
 
 
 @pytest.fixture(scope="session")
@@ -27,32 +24,6 @@ def model_copy(tmp_path):
 # --- for tests marked `export` ---
 
 
-def save_untrained(work, **changes):
-    """Write an untrained Flux of two blocks as a diffusers folder, its weights rounded to float16.
-
-    `changes` are made to the transformer's configuration.
-    """
-    import gc
-
-    import torch
-    from diffusers import FluxTransformer2DModel
-
-    import demo_text
-    import train_demo_model as demo
-
-    gc.freeze()  # an export collects garbage 20 times: not among all that was imported
-    torch.manual_seed(0)
-    spiece = work / "spiece"
-    model = demo.DemoFlux(demo_text.build_clip_tokenizer(), demo_text.build_t5_tokenizer(spiece))
-    config = {"num_layers": 1, "num_single_layers": 1} | changes
-    trained = {k: v for k, v in model.transformer.config.items() if not k.startswith("_")}
-    model.transformer = FluxTransformer2DModel(**(trained | config))
-    vae = demo.build_vae()
-    # an untrained decoder's pictures are grey: spread them, so that differences show
-    vae.decoder.conv_out.weight.data *= 4
-    return demo.save_pipeline(work, vae.eval(), model.eval())
-
-
 @pytest.fixture(scope="session")
 def pipeline_folder(tmp_path_factory):
     """An untrained Flux as a diffusers folder."""
@@ -62,7 +33,7 @@ def pipeline_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(pipeline_folder, tmp_path_factory):
     """The folder exported by default, and the lines of progress."""
-    from taylorseer_ov.export import export_model
+    from taylorseer_ov.export.export import export_model
 
     lines = []
     folder = tmp_path_factory.mktemp("exported") / "model"
@@ -83,7 +54,7 @@ def fill_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported_fill(fill_folder, tmp_path_factory):
     """That folder exported by default."""
-    from taylorseer_ov.export import export_model
+    from taylorseer_ov.export.export import export_model
 
     return export_model(
         fill_folder, tmp_path_factory.mktemp("exported_fill") / "model", verify=True
@@ -96,7 +67,7 @@ def family_folder(tmp_path_factory):
     import gc
     from functools import lru_cache
 
-    import optimum_models
+    from tests.optimum import models as optimum_models
 
     gc.freeze()  # an export collects garbage 20 times: not among all that was imported
 

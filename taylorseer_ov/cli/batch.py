@@ -13,9 +13,9 @@ from . import options
 from .console import Console, MisuseError
 
 if TYPE_CHECKING:
-    from ..pipeline import Text2ImagePipeline
-    from ..prompt_file import BadLine, BatchLine
-    from ..waiting import StopRequest
+    from ..batch.lines import BadLine, BatchLine
+    from ..generation.progress import StopRequest
+    from ..pipelines.tasks import Text2ImagePipeline
 
 STAGES = {"pooled": "encoded with CLIP", "text": "encoded with T5", "latents": "denoised"}
 
@@ -59,7 +59,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Draw what is missing; 1 if lines failed or were left out, 130 if stopped."""
-    from ..waiting import in_thread, stop_on_interrupt
+    from .interrupts import in_thread, stop_on_interrupt
 
     options.take_words(arguments, "model", "prompts")
     lines = _read(arguments.prompts)
@@ -81,7 +81,7 @@ def _draw(
     console: Console,
     stop: StopRequest,
 ) -> int:
-    from ..batch import BadLinesError, run_batch
+    from ..batch.run import BadLinesError, run_batch
 
     left = ""
 
@@ -148,7 +148,7 @@ def _summarize(counts: Counter[str], folder: Path, console: Console, stopped: bo
 
 
 def _read(name: str) -> list[BatchLine | BadLine]:
-    from ..prompt_file import parse_lines
+    from ..batch.lines import parse_lines
 
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()

@@ -30,10 +30,10 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Calibrate, and write the plans and the preview beside the model."""
-    from ..calibrated_plans import write_plans
-    from ..calibration import calibrate
-    from ..presets import PRESETS
-    from ..preview import fit_preview, write_preview
+    from ..caching.calibrated_plans import write_plans
+    from ..caching.calibration import calibrate
+    from ..caching.presets import PRESETS
+    from ..pictures.preview import fit_preview, write_preview
 
     options.take_words(arguments, "model")
     prompts = options.read_lines(arguments.prompts)

@@ -13,9 +13,10 @@ from .console import Console, MisuseError
 from .generate import draw
 
 if TYPE_CHECKING:
-    from ..report import GenerationResult
+    from ..pictures.result import GenerationResult
 
 PICTURES = ("taylorseer_baseline.png", "taylorseer.png", "taylorseer_comparison.png")
+
 # Pictures that take less than this are drawn several times: a single short run says little.
 SHORT_S, MOST_PAIRS = 2.0, 5
 
@@ -63,8 +64,8 @@ def _compare_one(
     if seed is not None:
         settings["rng_seed"] = seed
 
-    from ..comparison import comparison_picture
-    from ..quality import psnr, ssim
+    from ..pictures.comparison import comparison_picture
+    from ..pictures.quality import psnr, ssim
 
     def drawn(title: str, **changed: Any) -> GenerationResult:
         return draw(
@@ -168,7 +169,7 @@ def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _row(name: str, full: list[GenerationResult], other: list[GenerationResult]) -> dict[str, Any]:
-    from ..quality import psnr, ssim
+    from ..pictures.quality import psnr, ssim
 
     both = list(zip(full, other, strict=True))
     psnrs = [psnr(a.data, b.data) for a, b in both]

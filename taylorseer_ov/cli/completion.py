@@ -21,6 +21,6 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Print the script; `eval "$(taylorseer-ov completion bash)"` uses it."""
     import shtab
 
-    from . import build_parser
+    from ..cli import build_parser
 
     print(shtab.complete(build_parser(), arguments.shell))

@@ -51,7 +51,7 @@ class Console:
         """Show the transformer runs done and the time left, which forecasts hardly take any of."""
         from tqdm import tqdm
 
-        from ..waiting import TimeLeft
+        from ..generation.progress import TimeLeft
 
         left = TimeLeft(time.perf_counter, decoding_s)
         bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"

@@ -34,7 +34,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print the findings; return 1 if one is a problem."""
-    from ..doctor import diagnose
+    from ..doctor.diagnosis import diagnose
 
     if arguments.words:
         options.take_words(arguments, "model")
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _folder(name: str) -> Path:
     """The folder of a model: unlike other commands, this one downloads none."""
-    from ..model_folder import demo_model_path
+    from ..flux.folder import demo_model_path
 
     path = demo_model_path() if name == "demo" else Path(name)
     if not path.is_dir():

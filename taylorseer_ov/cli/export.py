@@ -58,7 +58,7 @@ def read_lora(text: str) -> tuple[Path, float]:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Export."""
-    from ..export import export_model
+    from ..export.export import export_model
 
     if arguments.weight_format is None:
         arguments.weight_format = "fp16"

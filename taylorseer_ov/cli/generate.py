@@ -11,10 +11,10 @@ from . import options
 from .console import Console, MisuseError
 
 if TYPE_CHECKING:
-    from ..pipeline import Text2ImagePipeline
-    from ..recipe import Recipe
-    from ..report import GenerationResult
-    from ..waiting import StopRequest
+    from ..generation.progress import StopRequest
+    from ..pictures.recipe import Recipe
+    from ..pictures.result import GenerationResult
+    from ..pipelines.tasks import Text2ImagePipeline
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -57,7 +57,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int | None:
     """Draw."""
-    from ..waiting import in_thread, stop_on_interrupt
+    from .interrupts import in_thread, stop_on_interrupt
 
     recipe = _recipe(arguments)
     options.take_words(arguments, "model", "prompt")
@@ -90,7 +90,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe | None:
     """Read the recipe of `--config-from`, and take from it what no option says."""
     if arguments.config_from is None:
         return None
-    from ..recipe import Recipe
+    from ..pictures.recipe import Recipe
 
     recipe = Recipe.from_picture(arguments.config_from)
     if recipe.inputs:
@@ -132,7 +132,7 @@ def _preview(
     """The callback that shows previews, if they are asked for."""
     if where is None:
         return {}
-    from ..preview import preview_callback, preview_event, save_previews
+    from ..pictures.preview import preview_callback, preview_event, save_previews
 
     def tell(steps_done: int, png: bytes) -> None:
         console.event("preview", **preview_event(steps_done, png))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .console import Console, MisuseError
 
 if TYPE_CHECKING:
-    from ..model_summary import ModelSummary, PartSummary
-    from ..recipe import Recipe
+    from ..doctor.model_summary import ModelSummary, PartSummary
+    from ..pictures.recipe import Recipe
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -26,7 +26,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Show."""
-    from ..model_folder import demo_model_path
+    from ..flux.folder import demo_model_path
 
     path = Path(arguments.path)
     if path.is_dir() or (arguments.path == "demo" and not path.exists()):
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _show_picture(path: Path, console: Console) -> None:
-    from ..recipe import Recipe
+    from ..pictures.recipe import Recipe
 
     recipe = Recipe.from_picture(path)
     console.event("recipe", path=str(path), recipe=json.loads(recipe.to_json()))
@@ -81,7 +81,7 @@ def _pairs(values: Any) -> str:
 
 
 def _show_model(path: Path, console: Console) -> None:
-    from ..model_summary import summarize
+    from ..doctor.model_summary import summarize
 
     summary = summarize(path)
     console.event("model", **asdict(summary))

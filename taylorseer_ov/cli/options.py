@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import TaylorSeerCacheConfig
+from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
 
 if TYPE_CHECKING:
-    from ..pipeline import Text2ImagePipeline
+    from ..pipelines.tasks import Text2ImagePipeline
 
 Cache = TaylorSeerCacheConfig | str | None
 DEVICE_NAMES = ("text", "transformer", "vae")
@@ -49,8 +49,8 @@ def take_words(arguments: argparse.Namespace, *needed: str) -> None:
 
 def model_path(name: str) -> Path:
     """Return the folder of a model: a folder's path, `demo`, or a hub id, which is downloaded."""
-    from ..hub import download_exported, is_hub_id
-    from ..model_folder import demo_model_path
+    from ..export.hub import download_exported, is_hub_id
+    from ..flux.folder import demo_model_path
 
     if name == "demo":
         return demo_model_path()
@@ -84,7 +84,7 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
 
 def make_pipeline(arguments: argparse.Namespace) -> Text2ImagePipeline:
     """Make the pipeline that the options describe, its models not yet loaded."""
-    from ..pipeline import Text2ImagePipeline
+    from ..pipelines.tasks import Text2ImagePipeline
 
     properties = {}
     if arguments.precision:

@@ -1,0 +1,281 @@
+"""Measure how much every way of skipping transformer runs changes the picture.
+
+    python -m scripts.benchmarks.quality --page            # the demo model, 64 held-out prompts
+    python -m scripts.benchmarks.quality --quick           # 8 prompts and fewer methods: minutes
+    python -m scripts.benchmarks.quality --steps 50        # at the presets' shares of other steps
+    python -m scripts.benchmarks.quality MODEL_DIR         # another model trained on these shapes
+    python -m scripts.benchmarks.quality MODEL_DIR --prompts MINE.txt --calibration-prompts MORE.txt
+
+Each prompt is drawn once with every step computed. All else is measured by how like that it is:
+
+- the signal-to-error ratio of the final latents, in dB, which rounding to 8 bits cannot hide;
+- PSNR (dB) and SSIM of the pictures;
+- for the demo model, whether the picture still shows the scene that was asked for.
+
+Equal latents or pictures count as 100 dB. Methods are compared at equal numbers of transformer
+runs, and with plain sampling in so few steps, which needs no caching at all. Plans are calibrated
+here, on scenes of the training set; the evaluation takes held-out ones. openvino_genai draws the
+same prompts itself: it shows no latents, so pictures only.
+
+Computes in f32. Prints a table, then one JSON document as the last line. The output folder gets the
+same document with the figures of every prompt, the plot, the page and the calibrated plans, in a
+file that the presets use if it is copied into the model folder. Nothing else is written there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from scripts.benchmarks.cache_policies import MagCache, Recording
+from scripts.benchmarks.quality_measures import Row, Task, evaluate_targets, run_benchmark
+from scripts.benchmarks.quality_methods import TOLERANCES, build_methods, native_config
+from scripts.benchmarks.quality_page import Example, write_page
+from scripts.benchmarks.quality_plot import draw_plot, import_figure
+from scripts.demo.evaluate import choose_scenes
+from scripts.demo.judge import PictureJudge
+from scripts.demo.shapes import CANVAS
+from taylorseer_ov import ModelFolderError, Text2ImagePipeline, demo_model_path
+from taylorseer_ov.caching.calibrated_plans import write_plans
+from taylorseer_ov.caching.calibration import calibrate
+from taylorseer_ov.caching.error_control import ErrorControl
+from taylorseer_ov.caching.presets import PRESETS
+from taylorseer_ov.genai import missing_native_support
+
+RUNS_OF_28 = (14, 11, 10, 8, 6)
+CALIBRATION_PROMPTS = Path(__file__).parents[1] / "demo" / "calibration_prompts.txt"
+CALIBRATION_SEED = 50_000_000  # far from those of the evaluation
+MAG_RECORDINGS = 6
+
+
+# --- showing -------------------------------------------------------------------------------------
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print a line for each method: means, and behind the slash the worst prompt."""
+
+    def pair(values: dict[str, float] | None, digits: int) -> str:
+        return f"{values['mean']:.{digits}f} / {values['worst']:.{digits}f}" if values else "-"
+
+    print(
+        f"{'method':<21}{'setting':<17}{'runs':>5}{'latents dB':>15}{'PSNR dB':>15}"
+        f"{'SSIM':>17}{'right':>7}  schedule"
+    )
+    for row in rows:
+        right = "-" if row["right"] is None else f"{row['right']:.0%}"
+        varies = f" and {row['schedules'] - 1} others" if row["schedules"] > 1 else ""
+        print(
+            f"{row['family']:<21}{row['setting']:<17}{row['runs']:>5.1f}"
+            f"{pair(row['latents_db'], 1):>15}{pair(row['psnr_db'], 1):>15}"
+            f"{pair(row['ssim'], 4):>17}{right:>7}  {row['schedule']}{varies}"
+        )
+
+
+def print_targets(targets: Sequence[dict[str, Any]]) -> None:
+    """Print a line for each target."""
+    for target in targets:
+        verdict = {True: "met", False: "MISSED", None: "not measured"}[target["passed"]]
+        value = "" if target["value"] is None else f"{target['value']:+.2f} dB, "
+        print(f"{verdict:<13}{target['target']}: {value}needed {target['needed']:+.1f} dB")
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def choose_task(arguments: argparse.Namespace, count: int) -> Task:
+    """Take prompts from a file, or captions of held-out scenes."""
+    if arguments.prompts is not None:
+        prompts = read_prompts(arguments.prompts)[:count]
+        return Task(prompts, range(arguments.seed, arguments.seed + len(prompts)))
+    scenes = choose_scenes(count, arguments.seed)
+    seeds = range(arguments.seed, arguments.seed + count)
+    return Task([scene.caption() for scene in scenes], seeds, scenes)
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Read one prompt a line.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    prompts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    prompts = [prompt for prompt in prompts if prompt]
+    if not prompts:
+        raise ValueError(f"{path} has no prompts: one is expected on each line")
+    return prompts
+
+
+def record_runs(
+    pipeline: Text2ImagePipeline, prompts: Sequence[str], steps: int
+) -> list[Recording]:
+    """Record full runs, for MagCache's ratios."""
+    recordings = []
+    for i, prompt in enumerate(prompts):
+        recording = Recording()
+        pipeline.generate(
+            prompt, cache=recording, num_inference_steps=steps, rng_seed=CALIBRATION_SEED + i
+        )
+        recordings.append(recording)
+    return recordings
+
+
+def rounded(value: Any) -> Any:
+    """Round all floats in a document to four decimals."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return value
+
+
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, Any]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "model", nargs="?", default="demo", help="a folder, or demo: the packaged one"
+    )
+    parser.add_argument("--count", type=int, help="how many prompts: 64, or 8 with --quick")
+    parser.add_argument("--steps", type=int, default=28, help="steps of the uncached picture")
+    parser.add_argument("--seed", type=int, default=1000, help="of the first picture")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        nargs="+",
+        help="transformer runs to compare at: the presets', at 28 steps also 11 and 6",
+    )
+    parser.add_argument(
+        "--tolerances", type=float, nargs="+", default=TOLERANCES, help="of the error control"
+    )
+    parser.add_argument("--prompts", type=Path, help="text file: draw these, one a line")
+    parser.add_argument(
+        "--calibration-prompts", type=Path, help="text file: calibrate on these, one a line"
+    )
+    parser.add_argument(
+        "--calibration-count", type=int, help="how many of them: all, or 9 with --quick"
+    )
+    parser.add_argument("--output-dir", type=Path, default=Path("quality"), help="gets all files")
+    parser.add_argument("--quick", action="store_true", help="fewer prompts and methods")
+    parser.add_argument("--page", action="store_true", help="also write quality.html")
+    parser.add_argument("--no-plot", action="store_true", help="do without matplotlib")
+    arguments = parser.parse_args(argv)
+    for name in ("count", "calibration_count"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if arguments.prompts is not None and arguments.calibration_prompts is None:
+        parser.error("--prompts needs --calibration-prompts, other ones to calibrate on")
+    if arguments.runs is None:
+        shares = [round(share * arguments.steps) for share in PRESETS.values()]
+        arguments.runs = RUNS_OF_28 if arguments.steps == 28 else shares
+    for runs in arguments.runs:
+        if not 3 <= runs < arguments.steps:
+            parser.error(f"--runs must be from 3 to {arguments.steps - 1}, got {runs}")
+    return parser, arguments
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser, arguments = parse_arguments(argv)
+    quick, steps, runs = arguments.quick, arguments.steps, list(dict.fromkeys(arguments.runs))
+    folder = demo_model_path() if arguments.model == "demo" else Path(arguments.model)
+    properties = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        if not arguments.no_plot:
+            import_figure()
+        task = choose_task(arguments, arguments.count or (8 if quick else 64))
+        prompts = read_prompts(arguments.calibration_prompts or CALIBRATION_PROMPTS)
+        prompts = prompts[: arguments.calibration_count or (9 if quick else None)]
+        both = sorted(set(prompts) & set(task.prompts))
+        if both:
+            raise ValueError(f"{both[0]!r} would be measured and calibrated on: keep them apart")
+        for count in runs:
+            native_config(steps, count)
+        for tolerance in arguments.tolerances:
+            ErrorControl(tolerance)
+        pipeline = Text2ImagePipeline(folder, "CPU", backend="python", **properties)
+    except (OSError, ValueError, RuntimeError, ModelFolderError) as error:
+        parser.error(str(error))
+    obstacle = missing_native_support()
+    native = None
+    if obstacle is None:
+        native = Text2ImagePipeline(folder, "CPU", backend="native", **properties)
+    defaults = pipeline.get_generation_config()
+    # the judge knows the demo model's pictures only
+    judged = task.scenes is not None and (defaults.height, defaults.width) == (CANVAS, CANVAS)
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    mag_cache = MagCache.calibrate(record_runs(pipeline, prompts[:MAG_RECORDINGS], steps))
+    calibrated = calibrate(
+        pipeline,
+        prompts,
+        steps,
+        transformer_runs=runs,
+        rounds=1 if quick else 3,
+        first_seed=CALIBRATION_SEED,
+        say=say,
+    )
+    # in the same form as beside a model
+    beside = SimpleNamespace(path=arguments.output_dir, fingerprint=pipeline.folder.fingerprint)
+    write_plans(beside, calibrated)
+    methods = build_methods(
+        pipeline.sigmas(num_inference_steps=steps),
+        runs,
+        [learned.plan for learned in calibrated],
+        mag_cache,
+        tolerances=arguments.tolerances,
+        with_native=native is not None,
+        quick=quick,
+    )
+    rows, examples = run_benchmark(
+        pipeline, native, task, methods, steps, PictureJudge() if judged else None, say
+    )
+    targets = evaluate_targets(rows) if steps == 28 else None
+
+    print_table(rows)
+    if obstacle is not None:
+        print(f"openvino_genai itself drew nothing: {obstacle}")
+    if targets is not None:
+        print()
+        print_targets(targets)
+    summary: dict[str, Any] = {
+        "model": folder.resolve().name,
+        "steps": steps,
+        "count": len(task.prompts),
+        "seed": arguments.seed,
+        "calibration_count": len(prompts),
+        "quick": quick,
+        "methods": rows,
+        "mag_ratios": mag_cache.ratios,
+        "targets": targets,
+    }
+    summary = rounded(summary)
+    save(arguments, summary, examples)
+    for row in summary["methods"]:
+        del row["prompts"]
+    print(json.dumps(summary))
+
+
+def save(
+    arguments: argparse.Namespace, summary: dict[str, Any], examples: Sequence[Example]
+) -> None:
+    """Write the figures, the plot and the page into the output folder."""
+    folder: Path = arguments.output_dir
+    (folder / "quality.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    plot = None
+    if not arguments.no_plot:
+        plot = folder / "quality.png"
+        draw_plot(summary["methods"], plot)
+    if arguments.page:
+        write_page(folder / "quality.html", summary, examples, plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Draw with every method, and measure how like the uncached pictures that is."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scripts.benchmarks.quality_methods import (
+    CALIBRATED,
+    CONTROLLED,
+    CORRECTED_SIGMA,
+    CORRECTED_STEP,
+    GENAI,
+    NATIVE,
+    PLAIN,
+    UNCACHED,
+    Method,
+)
+from scripts.benchmarks.quality_page import Example, Shown
+from scripts.demo.judge import PictureJudge, compare
+from scripts.demo.shapes import Scene
+from taylorseer_ov import Text2ImagePipeline, psnr, ssim
+from taylorseer_ov.caching.calibration import likeness
+
+MOST_DB = 100.0
+PAGE_PROMPTS = 5
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is drawn by all methods.
+
+    Attributes:
+        scenes: what the prompts ask for, if the demo model's judge can tell.
+    """
+
+    prompts: Sequence[str]
+    seeds: Sequence[int]
+    scenes: Sequence[Scene] | None = None
+
+
+@dataclass
+class Drawn:
+    """What one method drew, by prompt. `latents` is empty if it does not show any."""
+
+    latents: list[np.ndarray] = field(default_factory=list)
+    pictures: list[np.ndarray] = field(default_factory=list)
+    schedules: list[str] = field(default_factory=list)
+
+
+def draw(
+    pipeline: Text2ImagePipeline, task: Task, method: Method, *, latents: bool = True
+) -> Drawn:
+    """Draw all prompts with one method."""
+    drawn = Drawn()
+    final: list[np.ndarray] = []
+
+    def keep(step: int, num_steps: int, values: np.ndarray) -> None:
+        final[:] = [values]
+
+    for prompt, seed in zip(task.prompts, task.seeds, strict=True):
+        result = pipeline.generate(
+            prompt,
+            cache=method.cache,
+            num_inference_steps=method.steps,
+            rng_seed=seed,
+            callback=keep if latents else None,
+        )
+        drawn.pictures.append(np.asarray(result.data)[0])
+        drawn.schedules.append(result.report.schedule)
+        drawn.latents += final
+    return drawn
+
+
+def measure(
+    method: Method, drawn: Drawn, reference: Drawn, task: Task, judge: PictureJudge | None
+) -> Row:
+    """Compare what a method drew with the pictures in which every step was computed."""
+    pairs = list(zip(reference.pictures, drawn.pictures, strict=True))
+    by_prompt: dict[str, list[Any]] = {
+        "runs": [schedule.count("C") for schedule in drawn.schedules],
+        "psnr_db": [min(psnr(a, b), MOST_DB) for a, b in pairs],
+        "ssim": [ssim(a, b) for a, b in pairs],
+    }
+    if drawn.latents:
+        both = zip(reference.latents, drawn.latents, strict=True)
+        by_prompt["latents_db"] = [min(likeness(a, b), MOST_DB) for a, b in both]
+    if judge is not None and task.scenes is not None:
+        verdicts = judge.judge(np.stack(drawn.pictures))
+        by_prompt["right"] = compare(task.scenes, verdicts)["everything"].tolist()
+
+    def summary(name: str) -> dict[str, float] | None:
+        values = by_prompt.get(name)
+        return values and {"mean": math.fsum(values) / len(values), "worst": min(values)}
+
+    right = by_prompt.get("right")
+    return {
+        "family": method.family,
+        "setting": method.setting,
+        "scheduled_runs": method.runs,
+        "runs": math.fsum(by_prompt["runs"]) / len(pairs),
+        "latents_db": summary("latents_db"),
+        "psnr_db": summary("psnr_db"),
+        "ssim": summary("ssim"),
+        "right": None if right is None else sum(right) / len(right),
+        "schedule": drawn.schedules[0],
+        "schedules": len(set(drawn.schedules)),
+        "prompts": by_prompt,
+    }
+
+
+def run_benchmark(
+    pipeline: Text2ImagePipeline,
+    native: Text2ImagePipeline | None,
+    task: Task,
+    methods: Sequence[Method],
+    steps: int,
+    judge: PictureJudge | None,
+    say: Callable[[str], object],
+) -> tuple[list[Row], list[Example]]:
+    """Draw with every step computed, then with each method, and measure.
+
+    Returns:
+        The figures, those of the uncached pictures first, and the first pictures for the page.
+    """
+    shown_on_page = list(zip(task.prompts, task.seeds, strict=True))[:PAGE_PROMPTS]
+    examples = [Example(prompt, seed, []) for prompt, seed in shown_on_page]
+    rows: list[Row] = []
+    reference: Drawn | None = None
+    uncached = Method(UNCACHED, f"{steps} steps", None, steps, steps)
+    for number, method in enumerate([uncached, *methods]):
+        start_s = time.perf_counter()
+        by_genai = method.family == GENAI
+        chosen = native if by_genai and native is not None else pipeline
+        drawn = draw(chosen, task, method, latents=not by_genai)
+        reference = reference or drawn
+        row = measure(method, drawn, reference, task, judge)
+        rows.append(row)
+        for i, example in enumerate(examples):
+            example.pictures.append(shown(row, drawn, i))
+        seconds = time.perf_counter() - start_s
+        say(f"{number:3} of {len(methods)}: {method.family}, {method.setting}: {seconds:.0f} s")
+    return rows, examples
+
+
+def shown(row: Row, drawn: Drawn, i: int) -> Shown:
+    """What the page shows of prompt `i`."""
+    by_prompt = row["prompts"]
+
+    def value(name: str) -> Any:
+        return by_prompt[name][i] if name in by_prompt else None
+
+    return Shown(
+        family=row["family"],
+        setting=row["setting"],
+        scheduled_runs=row["scheduled_runs"],
+        schedule=drawn.schedules[i],
+        picture=drawn.pictures[i],
+        latents_db=value("latents_db"),
+        psnr_db=value("psnr_db"),
+        right=value("right"),
+    )
+
+
+# --- targets -------------------------------------------------------------------------------------
+
+
+def evaluate_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Say which of the project's targets for 28 steps are met, by likeness of the latents.
+
+    Returns:
+        For each target its text, the value reached, the value needed in dB, and `passed`; where
+        what it compares was not measured, value and `passed` are None.
+    """
+    targets: list[dict[str, Any]] = []
+
+    def decibels(family: str, runs: int, which: str = "mean") -> float | None:
+        for row in rows:
+            if row["family"] == family and row["scheduled_runs"] == runs:
+                value: float = row["latents_db"][which]
+                return value
+        return None
+
+    def minus(a: float | None, b: float | None) -> float | None:
+        return None if a is None or b is None else a - b
+
+    def require(text: str, value: float | None, needed: float) -> None:
+        passed = None if value is None else value >= needed
+        targets.append({"target": text, "value": value, "needed": needed, "passed": passed})
+
+    for family in (CORRECTED_STEP, CORRECTED_SIGMA):
+        gains = [minus(decibels(family, runs), decibels(NATIVE, runs)) for runs in (14, 11, 10)]
+        known = [gain for gain in gains if gain is not None]
+        mean = math.fsum(known) / 3 if len(known) == 3 else None
+        require(f"{family}: mean gain over native at 14, 11 and 10 runs", mean, 1.0)
+        lowest = min(known) if len(known) == 3 else None
+        require(f"{family}: lowest gain over native at 14, 11 and 10 runs", lowest, -0.2)
+    for runs in (14, 10, 8):
+        gain = minus(decibels(CALIBRATED, runs), decibels(NATIVE, runs))
+        require(f"calibrated: gain over native at {runs} runs", gain, 6.0)
+    for fewer, more in ((10, 14), (8, 10)):
+        gain = minus(decibels(CALIBRATED, fewer), decibels(NATIVE, more))
+        require(f"calibrated at {fewer} runs: gain over native at {more}", gain, 0.0)
+    gain = minus(decibels(CALIBRATED, 6), decibels(PLAIN, 6))
+    require("calibrated at 6 runs: gain over plain sampling in 6 steps", gain, 8.0)
+    gain = minus(decibels(CALIBRATED, 14, "worst"), decibels(NATIVE, 14, "worst"))
+    require("calibrated at 14 runs: worst prompt, gain over native's worst", gain, 0.0)
+    native_runs = sorted(row["scheduled_runs"] for row in rows if row["family"] == NATIVE)
+    for row in rows:
+        enough = [runs for runs in native_runs if runs >= row["runs"]]
+        if row["family"] == CONTROLLED and enough:
+            gain = minus(row["latents_db"]["mean"], decibels(NATIVE, enough[0]))
+            text = f"error control, {row['setting']}, {row['runs']:.1f} runs"
+            require(f"{text}: gain over native at {enough[0]}", gain, 0.0)
+    return targets

@@ -1,0 +1,121 @@
+"""The lines of a batch: a prompt each, or JSON with a prompt and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..checks import text
+
+LONGEST_LINE, LONGEST_NAME = 1 << 20, 100  # bytes
+SHORT_NAMES = {"seed": "rng_seed", "steps": "num_inference_steps", "guidance": "guidance_scale"}
+RESERVED = {"con", "prn", "aux", "nul"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³"
+}
+
+
+@dataclass(frozen=True)
+class BatchLine:
+    """What one line of a batch asks for.
+
+    Attributes:
+        number: of the line, from 1.
+        settings: of `generate`; those left out are the pipeline's.
+        name: of the file without suffix, instead of one made from prompt and seed.
+    """
+
+    number: int
+    prompt: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+    @classmethod
+    def of(cls, number: int, asked: str | Mapping[str, Any]) -> BatchLine:
+        """Build from a prompt, or from a dictionary with `prompt`, settings and perhaps `name`.
+
+        `seed`, `steps` and `guidance` are short for `rng_seed`, `num_inference_steps` and
+        `guidance_scale`; `"cache": "off"` is None.
+
+        Raises:
+            TypeError, ValueError: if the prompt is missing, something is there twice, or the name
+                is not that of a file on every system.
+        """
+        if isinstance(asked, str):
+            return cls(number, asked)
+        settings = dict(asked)
+        if "prompt" not in settings:
+            raise ValueError("it has no prompt")
+        prompt, name = settings.pop("prompt"), settings.pop("name", None)
+        for short, long in SHORT_NAMES.items():
+            if short in settings:
+                if long in settings:
+                    raise ValueError(f"{short} and {long} are two names for one setting")
+                settings[long] = settings.pop(short)
+        if settings.get("cache") == "off":
+            settings["cache"] = None
+        return cls(number, prompt, settings, None if name is None else _file_name(name))
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that cannot be drawn, and why."""
+
+    number: int
+    error: str
+
+
+def parse_lines(data: bytes, json_lines: bool | None = None) -> Iterator[BatchLine | BadLine]:
+    """Read the lines of a prompt file; empty ones count but are left out.
+
+    Args:
+        json_lines: whether lines are JSON; if None, they are if the first one begins with `{`.
+    """
+    rows = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if json_lines is None:
+        json_lines = next((row for row in rows if row.strip()), b"").lstrip().startswith(b"{")
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        try:
+            if len(row) > LONGEST_LINE:
+                raise ValueError(f"it has more than {LONGEST_LINE} bytes")
+            line = row.decode("utf-8").strip()
+            yield BatchLine.of(number, _parse_object(line) if json_lines else line)
+        except (TypeError, ValueError) as error:
+            yield BadLine(number, str(error))
+
+
+def _parse_object(line: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line, object_pairs_hook=_without_repetition)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError('it is not a JSON object such as {"prompt": "a red circle", "seed": 1}')
+    return values
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("it has a name twice")
+    return values
+
+
+def _file_name(name: Any) -> str:
+    """Check that a name can be a file's everywhere, and stays in its folder."""
+    wrong = set(text("name", name)) & set('/\\:*?"<>|') or not name.isprintable()
+    if wrong or not name or name[0] in ". " or name[-1] in ". ":
+        raise ValueError(
+            f'name must be that of a file, without / \\ : * ? " < > | and control characters, '
+            f"and without a dot or blank at its ends, got {name!r:.80}"
+        )
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"name must have at most {LONGEST_NAME} bytes, got {len(name.encode())}")
+    if name.partition(".")[0].rstrip().lower() in RESERVED:
+        raise ValueError(f"name must not be one that Windows reserves, got {name!r}")
+    return str(name)

@@ -1,0 +1,122 @@
+"""The configuration of TaylorSeer caching, with OpenVINO GenAI's names and defaults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from ..checks import whole_number
+
+Abscissa = Literal["step", "sigma"]
+
+
+@dataclass(frozen=True)
+class TaylorSeerCacheConfig:
+    """Configure caching of the transformer's output during denoising.
+
+    The first three fields have the names, the meaning and the defaults of
+    `openvino_genai.TaylorSeerCacheConfig`; with the defaults of the other two, the forecast is
+    native's as well.
+
+    Attributes:
+        cache_interval: after the warm-up the transformer runs once every so many steps; at least 2.
+        disable_cache_before_step: so many first steps always run the transformer. Two always do.
+        disable_cache_after_step: from this step on (inclusive) the transformer always runs.
+            Negative values count from the end of the schedule.
+        max_order: number of derivatives used in a forecast: 0 repeats the last output, 1 is
+            TaylorSeer Lite, higher orders use divided differences.
+        abscissa: what derivatives are taken with respect to: the `"step"` index (native) or the
+            noise level `"sigma"`, whose steps are uneven.
+        corrector: at a transformer run that ends a gap, mend the drift of the forecasts before it
+            by interpolating over the gap. Costs no transformer run; native does not have it.
+
+    Raises:
+        TypeError: if a number is not a whole number.
+        ValueError: if a value is out of range; the message names the value and what is allowed.
+
+    Source: `taylorseer_config.hpp` of openvino.genai; Liu et al., arXiv 2503.06923.
+    """
+
+    cache_interval: int = 3
+    disable_cache_before_step: int = 6
+    disable_cache_after_step: int = -2
+    max_order: int = 1
+    abscissa: Abscissa = "step"
+    corrector: bool = False
+
+    def __post_init__(self) -> None:
+        for name, minimum in (
+            ("cache_interval", 2),
+            ("disable_cache_before_step", 0),
+            ("disable_cache_after_step", None),
+            ("max_order", 0),
+        ):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum))
+        if self.abscissa not in get_args(Abscissa):
+            raise ValueError(f"abscissa must be 'step' or 'sigma', got {self.abscissa!r}")
+        if not isinstance(self.corrector, bool):
+            raise TypeError(f"corrector must be True or False, got {self.corrector!r}")
+
+    @property
+    def is_native(self) -> bool:
+        """Whether openvino_genai can do this: order 1 in the step index, no corrector."""
+        return self.max_order == 1 and self.abscissa == "step" and not self.corrector
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TaylorSeerCacheConfig:
+        """Build from a dictionary; missing fields have their defaults, unknown ones are errors."""
+        names = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(names))
+        if unknown:
+            raise ValueError(
+                f"unknown field {', '.join(map(repr, unknown))} in a TaylorSeerCacheConfig; "
+                f"its fields are {', '.join(names)}"
+            )
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """Return the fields as a JSON object."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> TaylorSeerCacheConfig:
+        """Build from what `to_json` wrote."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"a TaylorSeerCacheConfig is a JSON object, got {text[:80]!r}")
+        return cls.from_dict(values)
+
+    def to_native(self) -> Any:
+        """Return the same configuration as an `openvino_genai.TaylorSeerCacheConfig`.
+
+        Raises:
+            ValueError: if openvino_genai cannot express it (`is_native` is false).
+            RuntimeError: if the installed openvino_genai is missing or has no TaylorSeer caching.
+        """
+        from ..genai import import_openvino_genai
+
+        if not self.is_native:
+            raise ValueError(
+                "openvino_genai knows max_order=1, abscissa='step', corrector=False only, "
+                f"got {self}; use backend='python'"
+            )
+        native = import_openvino_genai().TaylorSeerCacheConfig()
+        native.cache_interval = self.cache_interval
+        native.disable_cache_before_step = self.disable_cache_before_step
+        native.disable_cache_after_step = self.disable_cache_after_step
+        return native
+
+    @classmethod
+    def from_native(cls, native: Any) -> TaylorSeerCacheConfig:
+        """Build from an `openvino_genai.TaylorSeerCacheConfig`."""
+        return cls(
+            cache_interval=native.cache_interval,
+            disable_cache_before_step=native.disable_cache_before_step,
+            disable_cache_after_step=native.disable_cache_after_step,
+        )

@@ -1,0 +1,144 @@
+"""Arrays kept on disk by content, so that a prompt is encoded once and not once a process.
+
+An entry is one file: written beside its place and then moved into it, so that there is never half
+of one, and beginning with a checksum of the rest. Any number of processes may share a folder: what
+one removes, another misses and makes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..warning import warn
+
+# Some 120 prompts of 512 tokens for FLUX.1, whose T5 writes 8 MiB each.
+LIMIT_BYTES = 2**30
+
+# Longer than any write takes: what is older was left behind by a process that ended in the middle.
+ABANDONED_S = 3600.0
+ENTRY, PARTIAL = ".embedding", ".embedding-partial"
+
+
+def default_folder() -> Path:
+    """Return where this system keeps what programs can make again, in a folder of our own."""
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "taylorseer-ov" / "embeddings"
+
+
+def content_key(*parts: bytes) -> str:
+    """Return the key of what is made from these parts and nothing else."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+class EmbeddingCache:
+    """A folder of arrays by key, the least recently used of which go when it is full.
+
+    Args:
+        folder: made if missing; files of others in it are left alone.
+        limit_bytes: what all entries together may take.
+
+    Raises:
+        ValueError: if the folder cannot be made or written into.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._folder, self._limit_bytes = folder, limit_bytes
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"embedding_cache: cannot write into {str(folder)!r} ({error.strerror}); "
+                "choose another folder"
+            ) from error
+
+    def get(self, key: str) -> dict[str, Array] | None:
+        """Return an entry's arrays; None if there is none, or a damaged one."""
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        checksum, archive = content[:32], content[32:]
+        if hashlib.sha256(archive).digest() != checksum:
+            return None
+        with suppress(OSError):  # removed meanwhile, or not ours to touch
+            os.utime(path)  # the time of its last use
+        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def put(self, key: str, **arrays: Any) -> None:
+        """Keep arrays, replacing what was there. A disk that is full costs a warning only."""
+        archive = io.BytesIO()
+        np.savez(archive, **arrays)
+        content = archive.getvalue()
+        try:
+            self._write(self._path(key), hashlib.sha256(content).digest() + content)
+            self._trim()
+        except OSError as error:
+            warn(
+                f"the encoded prompt could not be kept in {str(self._folder)!r} ({error.strerror})",
+                RuntimeWarning,
+            )
+
+    def _path(self, key: str) -> Path:
+        return self._folder / (key + ENTRY)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        handle, partial = tempfile.mkstemp(PARTIAL, path.stem, self._folder)
+        try:
+            with open(handle, "wb") as file:
+                file.write(content)
+            os.replace(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                os.remove(partial)
+            raise
+
+    def _trim(self) -> None:
+        """Remove what a killed process left behind, and the oldest entries beyond the limit."""
+        now_s = time.time()
+        for path, used_s, _ in self._listed(PARTIAL):
+            if now_s - used_s > ABANDONED_S:
+                _remove(path)
+        total = 0
+        for path, _, size in sorted(self._listed(ENTRY), key=lambda file: file[1], reverse=True):
+            total += size
+            if total > self._limit_bytes:
+                _remove(path)
+
+    def _listed(self, ending: str) -> list[tuple[Path, float, int]]:
+        """Files with the time of their last use and their size."""
+        listed = []
+        for path in self._folder.glob("*" + ending):
+            with suppress(FileNotFoundError):  # another process was faster
+                status = path.stat()
+                listed.append((path, status.st_mtime, status.st_size))
+        return listed
+
+
+def _remove(path: Path) -> None:
+    # another process was faster; or, on Windows, is reading it
+    with suppress(FileNotFoundError, PermissionError):
+        path.unlink()

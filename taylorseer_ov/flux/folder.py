@@ -1,0 +1,115 @@
+"""Read and check a Flux folder as optimum-intel exports it, before any model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model_files import ModelFolderError, read_json, weights_fingerprint
+from .folder_checks import CONFIGS, FILL_CLASS, IR_FILES, VAE_ENCODER, Task, check_index, read_ir
+from .sampling import FlowMatchSchedule
+
+
+@dataclass(frozen=True)
+class FluxFolder:
+    """What the JSON files of a checked Flux export say.
+
+    Attributes:
+        path: the folder.
+        task: what it was checked for; `vae_encoder` is needed unless that is text to image.
+        is_fill: whether it is a Fill model, whose transformer is given the picture and the mask.
+        scheduler: the noise levels it samples with.
+        in_channels: features of an image token.
+        guidance_embeds: whether the transformer takes a guidance scale (dev) or not (schnell).
+        latent_channels, vae_scale, scaling_factor, shift_factor: of the autoencoder; `vae_scale` is
+            how many pixels a latent is wide.
+        clip_length: tokens that the CLIP text encoder takes.
+        transformer_blocks, transformer_width: how many blocks of both kinds the transformer has,
+            and how many features a token in them.
+        vae_width: features of a pixel in the VAE's last stage, where it is widest.
+        defaults: the model's own generation defaults, from an optional `generation_config.json`.
+    """
+
+    path: Path
+    task: Task
+    is_fill: bool
+    scheduler: FlowMatchSchedule
+    in_channels: int
+    guidance_embeds: bool
+    latent_channels: int
+    vae_scale: int
+    scaling_factor: float
+    shift_factor: float
+    clip_length: int
+    transformer_blocks: int
+    transformer_width: int
+    vae_width: int
+    defaults: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path, task: Task = "text to image") -> FluxFolder:
+        """Check a folder and read its configuration.
+
+        Raises:
+            FileNotFoundError: if there is no such folder.
+            ModelFolderError: if it is not a Flux export, not one for this task, or a file is
+                missing, truncated or wrong.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"there is no model folder {str(folder)!r}; pass a folder written by "
+                "scripts/export_model.py, or taylorseer_ov.demo_model_path()"
+            )
+        is_fill = check_index(folder, task)
+        for part, stem in IR_FILES.items():
+            read_ir(folder / stem, part)
+        if task != "text to image":
+            read_ir(folder / VAE_ENCODER, "vae_encoder")
+        fields: dict[str, Any] = {}
+        for read_config in CONFIGS.values():
+            fields |= read_config(folder)
+        read = cls(path=folder, task=task, is_fill=is_fill, **fields)
+        read._check_channels()
+        return read
+
+    def _check_channels(self) -> None:
+        """Check that the transformer takes what this kind of model is given."""
+        expected = 4 * self.latent_channels
+        if self.is_fill:  # the latents, those of the masked picture, and the mask's pixels
+            expected = 2 * expected + 4 * self.vae_scale**2
+        if self.in_channels != expected:
+            raise ModelFolderError(
+                f"{self.path}: the transformer has in_channels={self.in_channels} instead of "
+                f"{expected}; models with other conditions (Canny, Depth, Redux) are not supported"
+            )
+
+    def sigmas(self, num_inference_steps: int, height: int, width: int) -> NDArray[np.float32]:
+        """Return the noise levels of a picture of this size, float32 (n + 1,)."""
+        image_tokens = height * width // (2 * self.vae_scale) ** 2
+        return self.scheduler.sigmas(num_inference_steps, image_tokens)
+
+    def fingerprint(self, part: str = "transformer") -> str:
+        """Return what identifies a part's weights."""
+        return weights_fingerprint(self.path / part)
+
+
+def demo_model_path() -> Path:
+    """Return the folder of the small Flux that ships inside the package.
+
+    It draws coloured shapes at 128x128: "a large red circle on a blue background".
+    """
+    return Path(__file__).parents[1] / "demo_model"
+
+
+def task_of(folder: str | Path) -> Task:
+    """Return a task that the model in a folder can do, if it is a model: inpainting for Fill."""
+    try:
+        name = read_json(Path(folder) / "model_index.json").get("_class_name")
+    except (ModelFolderError, OSError):
+        name = None
+    return "inpainting" if name == FILL_CLASS else "text to image"

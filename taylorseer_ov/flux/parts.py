@@ -1,0 +1,111 @@
+"""The models of Flux on the OpenVINO runtime: tokenizers, text encoders, transformer, VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino_tokenizers  # noqa: F401  (registers its operations with every new Core)
+from numpy.typing import NDArray
+
+from ..arrays import Array
+from .folder import FluxFolder
+
+Properties = Mapping[str, Any]
+Draw = Callable[[tuple[int, ...]], Array]
+
+
+class Part:
+    """A model that is read, reshaped if wanted, and then compiled."""
+
+    _request: ov.InferRequest
+
+    def __init__(self, model: ov.Model, core: ov.Core, device: str, properties: Properties) -> None:
+        self._model: ov.Model | None = model
+        self._target = core, device, dict(properties)
+
+    def _reshape(self, shapes: Mapping[str, list[int | ov.Dimension]]) -> None:
+        assert self._model is not None, "reshape comes before compile"
+        self._model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
+
+    def compile(self) -> None:
+        """Compile for the device, and let go of what was read: its memory is wanted elsewhere."""
+        core, device, properties = self._target
+        self._request = core.compile_model(self._model, device, properties).create_infer_request()
+        self._model = None
+
+    def _set(self, name: str, value: NDArray[Any]) -> None:
+        self._request.set_tensor(name, ov.Tensor(np.ascontiguousarray(value)))
+
+
+class TextEncoder(Part):
+    """CLIP (output 1, pooled: (1, D)) or T5 (output 0, per token: (1, L, D))."""
+
+    def __init__(
+        self, folder: Path, output: int, core: ov.Core, device: str, properties: Properties
+    ) -> None:
+        super().__init__(core.read_model(folder / "openvino_model.xml"), core, device, properties)
+        self._output = output
+
+    def reshape(self, length: int) -> None:
+        """Fix the ids' shape to (1, length)."""
+        self._reshape({"input_ids": [1, length]})
+
+    def __call__(self, ids: NDArray[np.int64]) -> Array:
+        self._set("input_ids", ids)
+        self._request.infer()
+        # copied: the infer request reuses its buffer
+        return np.array(self._request.get_output_tensor(self._output).data)
+
+
+class FluxTransformer(Part):
+    """The denoiser. What does not change during a generation is set once by `start`."""
+
+    def __init__(
+        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
+    ) -> None:
+        model = core.read_model(folder.path / "transformer" / "openvino_model.xml")
+        super().__init__(model, core, device, properties)
+        self._folder = folder
+
+    def reshape(self, batch: int, image_tokens: int, text_tokens: int) -> None:
+        """Fix the shapes of all inputs."""
+        assert self._model is not None, "reshape comes before compile"
+        text_width, pooled_width = (
+            self._model.input(name).get_partial_shape()[-1]
+            for name in ("encoder_hidden_states", "pooled_projections")
+        )
+        shapes: dict[str, list[int | ov.Dimension]] = {
+            "hidden_states": [batch, image_tokens, self._folder.in_channels],
+            "encoder_hidden_states": [batch, text_tokens, text_width],
+            "pooled_projections": [batch, pooled_width],
+            "timestep": [1],
+            "img_ids": [image_tokens, 3],
+            "txt_ids": [text_tokens, 3],
+        }
+        if self._folder.guidance_embeds:
+            shapes["guidance"] = [batch]
+        self._reshape(shapes)
+
+    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
+        """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
+        self._set("encoder_hidden_states", text)
+        self._set("pooled_projections", pooled)
+        self._set("img_ids", image_ids)
+        self._set("txt_ids", np.zeros((text.shape[1], 3), np.float32))
+        if self._folder.guidance_embeds:
+            self._set("guidance", np.full(len(text), guidance_scale, np.float32))
+
+    def __call__(self, latents: Array, sigma: np.float32) -> Array:
+        """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
+        train_timesteps = np.float32(self._folder.scheduler.num_train_timesteps)
+        # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
+        timestep = sigma * train_timesteps / np.float32(1000)
+        self._set("hidden_states", latents)
+        self._set("timestep", np.array([timestep], np.float32))
+        self._request.infer()
+        velocity: Array = self._request.get_output_tensor(0).data
+        return velocity

@@ -1,0 +1,55 @@
+"""Tokenizers on the OpenVINO runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino_tokenizers  # noqa: F401  (registers its operations with every new Core)
+from numpy.typing import NDArray
+
+from ..model_files import read_json
+
+
+class Tokenizer:
+    """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included."""
+
+    def __init__(self, folder: Path) -> None:
+        core = ov.Core()
+        model = core.read_model(folder / "openvino_tokenizer.xml")
+        self._request = core.compile_model(model, "CPU").create_infer_request()
+        pad = model.get_rt_info("pad_token_id") if "pad_token_id" in model.rt_info else None
+        self.pad_id = 0 if pad is None else int(pad.value)
+        self._unknown_id = _unknown_id(folder / "tokenizer.json")
+
+    def encode(self, prompt: str) -> list[int]:
+        """Return the ids of a prompt of any length, the end token last."""
+        self._request.infer([np.array([prompt])])
+        ids: list[int] = self._request.get_tensor("input_ids").data[0].tolist()
+        return ids
+
+    def row(self, prompt: str, length: int) -> NDArray[np.int64]:
+        """Return ids of shape (1, length): padded, or cut so that the end token stays last."""
+        ids = self.encode(prompt)
+        if len(ids) > length:
+            ids = [*ids[: length - 1], ids[-1]]
+        row = np.full((1, length), self.pad_id, np.int64)
+        row[0, : len(ids)] = ids
+        return row
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Return the words of a prompt that the tokenizer has no token for."""
+        if self._unknown_id is None or self._unknown_id not in self.encode(prompt):
+            return []
+        return [word for word in prompt.split() if self._unknown_id in self.encode(word)]
+
+
+def _unknown_id(path: Path) -> int | None:
+    """The id of the unknown token, which only the tokenizer's original file tells."""
+    if not path.is_file():
+        return None
+    model = read_json(path).get("model")
+    # byte-level tokenizers (CLIP) can spell every word, so they have no such id
+    unknown = model.get("unk_id") if isinstance(model, dict) else None
+    return unknown if isinstance(unknown, int) else None

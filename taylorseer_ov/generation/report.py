@@ -1,0 +1,166 @@
+"""What a generation did: which steps ran the transformer, how long everything took, and where."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from ..caching.account import summary
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """A truthful account of one generation. Times are in seconds and leave loading out.
+
+    Attributes:
+        backend, backend_reason: what drew the picture, and why that was chosen.
+        cache: what decided which steps ran the transformer.
+        schedule: `C` for a step that runs the transformer, `.` for a forecast one.
+        step_s: duration of each step taken; fewer than the schedule has if interrupted.
+        image_encoding_s: encoding the given picture, 0 for text to image.
+        vae_s: decoding.
+        load_s: loading and compiling the models, whenever that happened.
+        total_s: the whole call, the text encoding and the VAE included, `load_s` not.
+        forecast_errors: by step, the root mean square error of the forecast for a step that ran
+            the transformer; only an `ErrorControl` measures it.
+        rescued_steps: steps that ran the transformer because their forecast was not finite.
+        interrupted: whether the callback ended it before the last step.
+        devices: of the text encoders, the transformer and the VAE.
+    """
+
+    backend: str
+    backend_reason: str
+    cache: str
+    schedule: str
+    step_s: tuple[float, ...]
+    text_encoding_s: float
+    image_encoding_s: float
+    vae_s: float
+    total_s: float
+    load_s: float
+    interrupted: bool
+    forecast_errors: dict[int, float]
+    rescued_steps: tuple[int, ...]
+    seed: int | None
+    width: int
+    height: int
+    num_inference_steps: int
+    strength: float
+    num_images_per_prompt: int
+    guidance_scale: float
+    max_sequence_length: int
+    devices: tuple[str, str, str]
+    openvino_version: str | None
+    openvino_genai_version: str | None
+
+    def _steps_s(self, letter: str) -> list[float]:
+        taken = zip(self.schedule, self.step_s, strict=False)
+        return [seconds for kind, seconds in taken if kind == letter]
+
+    @property
+    def computed_step_s(self) -> tuple[float, ...]:
+        """Durations of the steps that ran the transformer."""
+        return tuple(self._steps_s("C"))
+
+    @property
+    def predicted_step_s(self) -> tuple[float, ...]:
+        """Durations of the steps that were forecast."""
+        return tuple(self._steps_s("."))
+
+    @property
+    def computed_steps(self) -> int:
+        """Number of transformer runs."""
+        return len(self._steps_s("C"))
+
+    @property
+    def predicted_steps(self) -> int:
+        """Number of steps that did not run the transformer."""
+        return len(self._steps_s("."))
+
+    @property
+    def ideal_speed_up(self) -> float:
+        """Steps per transformer run: the gain if everything but the transformer were free."""
+        return len(self.step_s) / max(self.computed_steps, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields and the counts derived from them, ready for JSON."""
+        return asdict(self) | {
+            "computed_steps": self.computed_steps,
+            "predicted_steps": self.predicted_steps,
+            "ideal_speed_up": self.ideal_speed_up,
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON."""
+        return json.dumps(self.to_dict())
+
+    def __str__(self) -> str:
+        ended = ", interrupted" if self.interrupted else ""
+        image = f" + image {self.image_encoding_s:.3f}" if self.image_encoding_s else ""
+        devices = " / ".join(dict.fromkeys(self.devices))
+        strength = f", strength {self.strength:g}" if self.strength != 1 else ""
+        lines = [
+            f"{self.backend} backend: {self.backend_reason}",
+            f"cache: {self.cache}",
+            f"{self.schedule}  {self.computed_steps} of {len(self.step_s)} steps ran the "
+            f"transformer{ended}",
+            f"{self.width}x{self.height}, {self.num_images_per_prompt} at once, "
+            f"seed {'of the generator' if self.seed is None else self.seed}, "
+            f"guidance {self.guidance_scale:g}{strength}, on {devices}",
+            f"total {self.total_s:.3f} s = text {self.text_encoding_s:.3f}{image}"
+            f" + {summary('computed', self.computed_step_s)}"
+            f" + {summary('predicted', self.predicted_step_s)}"
+            f" + VAE {self.vae_s:.3f} + rest; load {self.load_s:.2f} s",
+            f"openvino {self.openvino_version}, openvino_genai "
+            f"{self.openvino_genai_version or 'not installed'}",
+        ]
+        return "\n".join(lines)
+
+
+class MeanStdPair(NamedTuple):
+    """Mean and standard deviation in milliseconds, (-1, -1) where there is nothing to average."""
+
+    mean: float
+    std: float
+
+    @classmethod
+    def of(cls, seconds: tuple[float, ...]) -> MeanStdPair:
+        if not seconds:
+            return cls(-1.0, -1.0)
+        return cls(1000 * statistics.fmean(seconds), 1000 * statistics.pstdev(seconds))
+
+
+class PerformanceMetrics:
+    """A report under the names of `openvino_genai.ImageGenerationPerfMetrics`; milliseconds.
+
+    Forecast steps are not counted as transformer runs, as openvino_genai does for Flux.
+    """
+
+    def __init__(self, report: GenerationReport) -> None:
+        self._report = report
+
+    def get_load_time(self) -> float:
+        return 1000 * self._report.load_s
+
+    def get_generate_duration(self) -> float:
+        return 1000 * self._report.total_s
+
+    def get_inference_duration(self) -> float:
+        """Time inside the models: text encoders, transformer and VAE."""
+        report = self._report
+        encoding_s = report.text_encoding_s + report.image_encoding_s
+        return 1000 * (encoding_s + sum(report.computed_step_s) + report.vae_s)
+
+    def get_iteration_duration(self) -> MeanStdPair:
+        return MeanStdPair.of(self._report.step_s)
+
+    def get_transformer_infer_duration(self) -> MeanStdPair:
+        return MeanStdPair.of(self._report.computed_step_s)
+
+    def get_vae_encoder_infer_duration(self) -> float:
+        return 1000 * self._report.image_encoding_s
+
+    def get_vae_decoder_infer_duration(self) -> float:
+        return 1000 * self._report.vae_s

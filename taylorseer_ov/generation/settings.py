@@ -1,0 +1,189 @@
+"""What is asked of a pipeline, checked before any work is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..caching.config import TaylorSeerCacheConfig
+from ..caching.plan import CachePlan
+from ..caching.policy import CachePolicy
+from ..caching.presets import PRESETS, as_cache
+from ..checks import text, whole_number
+from ..flux.noise import MAX_SEED, NoiseGenerator
+from ..model_files import ModelFolderError
+
+MAX_TEXT_LENGTH = 512
+UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
+
+
+@dataclass
+class ImageGenerationConfig:
+    """Settings of one generation, with the names and defaults of OpenVINO GenAI for Flux.
+
+    Caching is the one default that differs: `cache=None`, off unless asked for.
+
+    Attributes:
+        prompt_2: text for the T5 encoder; the prompt itself if None.
+        guidance_scale: guidance embedded by dev-like models; schnell-like ones ignore it.
+        height, width: of the picture in pixels, multiples of 16. None where a picture is given
+            means its own size, rounded down to such multiples.
+        num_inference_steps: denoising steps.
+        num_images_per_prompt: pictures drawn at once, from different noise.
+        max_sequence_length: tokens of text that the T5 encoder reads, at most 512.
+        strength: how much of a given picture is drawn anew: 1 starts from noise alone, less skips
+            the first steps. Always 1 for text to image.
+        rng_seed: seed of the initial noise; equal seeds give equal pictures.
+        generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
+        cache: a preset ("high", "balanced", "fast"), the path of a saved plan, a
+            `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, an `ErrorControl` or
+            another policy, or None for no caching. `taylorseer_config` is another name for it.
+        adapters: an `openvino_genai.AdapterConfig` with LoRA adapters that the constructor was
+            given too; None for all of those. openvino_genai ignores the alpha in a file: give
+            alpha / rank, times the scale wanted. Native backend only.
+    """
+
+    prompt_2: str | None = None
+    guidance_scale: float = 3.5
+    height: int | None = 1024
+    width: int | None = 1024
+    num_inference_steps: int = 28
+    num_images_per_prompt: int = 1
+    max_sequence_length: int = 512
+    strength: float = 1.0
+    rng_seed: int = 42
+    generator: NoiseGenerator | None = None
+    cache: TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None = None
+    adapters: Any = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, where both are known.
+
+        Raises:
+            ValueError: naming the one that is not.
+        """
+        height, width = self.height, self.width
+        if height is None or width is None:
+            unknown = "height" if height is None else "width"
+            raise ValueError(f"{unknown} is None and there is no picture to take it from; give it")
+        return height, width
+
+    @property
+    def taylorseer_config(self) -> Any:
+        """Native's name for `cache`."""
+        return self.cache
+
+    @taylorseer_config.setter
+    def taylorseer_config(self, cache: Any) -> None:
+        self.cache = cache
+
+    def updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
+        """Return a validated copy with some settings replaced.
+
+        Raises:
+            TypeError: for an unknown name (a near one is suggested) or a value of the wrong kind.
+            ValueError: for a value out of range.
+        """
+        known = {field.name for field in dataclasses.fields(self)}
+        settings = dict(settings)
+        for name in UNUSED_BY_FLUX:
+            if settings.pop(name, None):
+                raise ValueError(f"{name} is not used by Flux; leave it out")
+        if "taylorseer_config" in settings:
+            if "cache" in settings:
+                raise TypeError("cache and taylorseer_config are two names for one setting")
+            settings["cache"] = settings.pop("taylorseer_config")
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(
+                    f"unknown setting {name!r}{hint} Known: {', '.join(sorted(known))}, callback"
+                )
+        changed = dataclasses.replace(self, **settings)
+        changed.validate()
+        return changed
+
+    def validate(self) -> None:
+        """Check all values, turning a native TaylorSeer configuration into ours.
+
+        Raises:
+            TypeError, ValueError: naming the setting, its value and what is allowed.
+        """
+        for name, minimum, maximum in (
+            ("num_inference_steps", 1, None),
+            ("num_images_per_prompt", 1, None),
+            ("max_sequence_length", 1, MAX_TEXT_LENGTH),
+            ("rng_seed", 0, MAX_SEED),
+        ):
+            setattr(self, name, whole_number(name, getattr(self, name), minimum, maximum))
+        for name in ("height", "width"):
+            if getattr(self, name) is None:
+                continue
+            size = whole_number(name, getattr(self, name), 16)
+            setattr(self, name, size)
+            if size % 16:
+                raise ValueError(
+                    f"{name} must be a multiple of 16, got {size}; "
+                    f"{max(16, round(size / 16) * 16)} is the nearest"
+                )
+        for name in ("guidance_scale", "strength"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+        if not (math.isfinite(self.guidance_scale) and self.guidance_scale >= 0):
+            raise ValueError(
+                f"guidance_scale must be finite and not negative, got {self.guidance_scale}"
+            )
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, got {self.strength}")
+        if self.prompt_2 is not None:
+            text("prompt_2", self.prompt_2)
+        if self.generator is not None and not hasattr(self.generator, "randn_tensor"):
+            raise TypeError(
+                f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
+            )
+        self.cache = as_cache(self.cache)
+        check_adapters(self.adapters)
+
+
+def check_adapters(adapters: Any) -> None:
+    """Check that LoRA adapters are what openvino_genai takes.
+
+    Raises:
+        TypeError: if they are something else, such as the path of a file.
+    """
+    if adapters is not None and not (
+        type(adapters).__module__.startswith("openvino_genai") and hasattr(adapters, "get_adapters")
+    ):
+        raise TypeError(f"adapters must be an openvino_genai.AdapterConfig, got {adapters!r}")
+
+
+def model_defaults(
+    path: Path,
+    values: Mapping[str, Any],
+    usual: ImageGenerationConfig = ImageGenerationConfig(),  # noqa: B008  (copied, not changed)
+) -> ImageGenerationConfig:
+    """Return the settings that a model's `generation_config.json` makes of the usual ones.
+
+    Args:
+        path: the model's folder.
+        values: what the file says.
+
+    Raises:
+        ModelFolderError: if a value is not allowed. It may name a preset but no file with a cache
+            plan: nothing in a model's folder leads outside it.
+    """
+    try:
+        settings = usual.updated(values)
+        if isinstance(settings.cache, str) and settings.cache not in PRESETS:
+            raise ValueError(f"cache must be one of {', '.join(PRESETS)}, got {settings.cache!r}")
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ModelFolderError(f"{path / 'generation_config.json'}: {error}") from error
+    return settings

@@ -1,0 +1,354 @@
+"""What the pipelines have in common: check what is asked, pick the backend, report what it did."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..caching.plan import CachePlan, schedule_text
+from ..caching.policy import CachePolicy
+from ..caching.presets import resolve_cache
+from ..caching.schedule import Schedule
+from ..checks import text
+from ..flux.folder import FluxFolder
+from ..flux.folder_checks import Task
+from ..flux.initial_image import initial_image
+from ..flux.sampling import first_step
+from ..generation.environment import Environment
+from ..generation.job import Devices, Generated, Hooks, Job, StaticShape
+from ..generation.report import GenerationReport, PerformanceMetrics
+from ..generation.settings import ImageGenerationConfig, model_defaults
+from ..pictures.recipe import Recipe
+from ..pictures.result import GenerationResult
+from ..version import installed_version
+from ..warning import warn
+
+if TYPE_CHECKING:
+    from .backends import Backend, Backends
+
+
+class PromptWarning(UserWarning):
+    """A prompt that the model does not read as it was written."""
+
+
+class FluxPipeline:
+    """A Flux exported to OpenVINO, at one task: the base of the pipelines."""
+
+    _task: ClassVar[Task]
+
+    def __init__(
+        self,
+        models_path: str | Path,
+        device: str | tuple[str, str, str] = "CPU",
+        *,
+        backend: Backend = "auto",
+        low_memory: bool = False,
+        vae_tiling: bool = False,
+        embedding_cache: str | Path | bool | None = None,
+        **properties: Any,
+    ) -> None:
+        """Check a model folder. The models are compiled by the first `generate`, or by `compile`.
+
+        Args:
+            models_path: folder written by `scripts/export_model.py`, or `demo_model_path()`.
+            device: an OpenVINO device for all parts, or three: for the text encoders, the
+                transformer and the VAE.
+            backend: `"native"` runs openvino_genai, `"python"` the OpenVINO runtime and numpy.
+                `"auto"` takes native where it does exactly what is asked, else Python; the report
+                says why.
+            low_memory: hold one model at a time: encode, let go, denoise, let go, decode. The peak
+                is that of the largest part. The transformer is compiled for the size asked for,
+                which rounds differently in the last bits. Python backend only, as are the next two.
+            vae_tiling: decode pictures larger than 512 pixels in overlapping tiles, which changes
+                them slightly; see `tiled_vae`.
+            embedding_cache: folder in which encoded prompts are kept, at most 1 GiB of them, so
+                that repeated ones need no text encoder. True is the system's folder for such
+                things.
+            properties: OpenVINO properties, such as `CACHE_DIR` or `INFERENCE_PRECISION_HINT`; and
+                `adapters`, an `openvino_genai.AdapterConfig` with LoRA adapters.
+
+        Raises:
+            FileNotFoundError, ModelFolderError: if the folder is missing or incomplete.
+            ValueError: for an unknown device or backend.
+            RuntimeError: if `backend="native"` and openvino_genai cannot be used.
+        """
+        from ..generation.job import memory_options
+        from .backends import Backends
+
+        self._folder = FluxFolder.read(models_path, self._task)
+        self._config = self._default_config()
+        self._backends = Backends(
+            self._folder,
+            backend,
+            Devices(*([device] * 3 if isinstance(device, str) else device)),
+            properties,
+            memory_options(low_memory, vae_tiling, embedding_cache),
+        )
+        self._report: GenerationReport | None = None
+        self._lock = threading.Lock()
+
+    def _default_config(self) -> ImageGenerationConfig:
+        """The settings of a new pipeline."""
+        return self._model_defaults(ImageGenerationConfig())
+
+    def _model_defaults(self, usual: ImageGenerationConfig) -> ImageGenerationConfig:
+        return model_defaults(self._folder.path, self._folder.defaults, usual)
+
+    def _redrawing(self, usual: ImageGenerationConfig) -> ImageGenerationConfig:
+        """The settings of a task that starts from a picture: its size goes before a model's."""
+        return self._model_defaults(usual).updated({"height": None, "width": None})
+
+    def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
+        """The settings of a call, checked."""
+        return self._config.updated(settings)
+
+    # --- settings ---
+
+    def get_generation_config(self) -> ImageGenerationConfig:
+        """Return a copy of the settings that `generate` starts from."""
+        return copy.copy(self._config)
+
+    def set_generation_config(self, config: ImageGenerationConfig) -> None:
+        """Set what `generate` starts from; checked and copied."""
+        self._config = config.updated({})
+
+    def reshape(
+        self, num_images_per_prompt: int, height: int, width: int, guidance_scale: float
+    ) -> None:
+        """Fix all shapes to one batch and picture size, which GPUs run faster and NPUs need.
+
+        The text length becomes the current configuration's `max_sequence_length`. The models are
+        compiled anew by the next `generate` or `compile`.
+        """
+        self._config = self._config.updated(
+            {
+                "num_images_per_prompt": num_images_per_prompt,
+                "height": height,
+                "width": width,
+                "guidance_scale": guidance_scale,
+            }
+        )
+        self._backends.reshape(StaticShape.of(self._config))
+
+    def compile(self, *devices: str, **properties: Any) -> None:
+        """Load and compile now, on one device or on three (text encoders, transformer, VAE).
+
+        Without properties, those given to the constructor stay.
+        """
+        if len(devices) not in (1, 3):
+            raise TypeError(
+                "compile takes one device, or three: text_encode_device, denoise_device, "
+                f"vae_device; got {len(devices)}"
+            )
+        chosen = Devices(*(devices * 3 if len(devices) == 1 else devices))
+        self._backends.set_devices(chosen, properties or self._backends.properties)
+        self._backends.load_first(self._config)
+
+    # --- generation ---
+
+    def _generate(
+        self, prompt: str, pictures: tuple[Any, ...], hooks: Hooks, settings: Mapping[str, Any]
+    ) -> GenerationResult:
+        """Draw what a subclass's `generate` was asked for.
+
+        Args:
+            pictures: the picture to start from and the mask, as far as the task has them.
+        """
+        return self.draw(self._prepare(prompt, pictures, hooks, settings))
+
+    def prepare(self, prompt: str, *pictures: Any, **settings: Any) -> Job:
+        """Check what `generate` would be asked, raising and warning as it does."""
+        return self._prepare(prompt, pictures, Hooks(), settings)
+
+    def draw(self, job: Job) -> GenerationResult:
+        """Draw what was prepared."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
+        try:
+            chosen, reason = self._backends.choose(job)
+            backend = self._backends.load(chosen, job.settings)
+            start_s = time.perf_counter()
+            drawn = backend.generate(job)
+            total_s = time.perf_counter() - start_s - drawn.load_s
+        finally:
+            self._lock.release()
+        return self.result(job, drawn, chosen, reason, total_s)
+
+    def result(
+        self, job: Job, drawn: Generated, backend: str, reason: str, total_s: float
+    ) -> GenerationResult:
+        """Put what a backend has drawn together with the account of it."""
+        self._report = self._describe(job, drawn, backend, reason, total_s)
+        recipe = Recipe.of(job, self._report, self.environment(job))
+        return GenerationResult(drawn.pictures, self._report, recipe)
+
+    def environment(self, job: Job) -> Environment:
+        """Return what would draw a job.
+
+        Raises:
+            RuntimeError: if the native backend was demanded and cannot do exactly this.
+        """
+        return self._backends.environment(job, self._weights)
+
+    def decode(
+        self, latents: Any, *, height: int | None = None, width: int | None = None
+    ) -> NDArray[np.uint8]:
+        """Turn packed latents, such as a callback gets, into pictures (N, height, width, 3).
+
+        The size is that of the last generation unless given.
+        """
+        last = self._report
+        height = height or (last.height if last else self._config.height)
+        width = width or (last.width if last else self._config.width)
+        size = replace(self._config, height=height, width=width).size
+        backend = self._backends.load_python()
+        return backend.decode(np.asarray(getattr(latents, "data", latents)), *size)
+
+    def get_performance_metrics(self) -> PerformanceMetrics:
+        """Return the times of the last generation under openvino_genai's names."""
+        if self._report is None:
+            raise RuntimeError("nothing was generated yet")
+        return PerformanceMetrics(self._report)
+
+    def sigmas(self, **settings: Any) -> NDArray[np.float32]:
+        """Return the noise levels of a generation with these settings, float32 (n + 1,).
+
+        With a strength below 1 those of the steps that are taken, n of `num_inference_steps`.
+
+        Raises:
+            ValueError: if the size is to be that of a picture, or no step is left.
+        """
+        return self._sigmas(self._updated(settings))
+
+    @cached_property
+    def _weights(self) -> dict[str, str]:
+        parts = ["text_encoder", "text_encoder_2", "transformer", "vae_decoder"]
+        if self._task != "text to image":
+            parts.append("vae_encoder")
+        return {part: self._folder.fingerprint(part) for part in parts}
+
+    @property
+    def backends(self) -> Backends:
+        """The models, for those who run them one by one."""
+        return self._backends
+
+    @property
+    def folder(self) -> FluxFolder:
+        """The checked model folder."""
+        return self._folder
+
+    # --- how ---
+
+    def _sigmas(self, settings: ImageGenerationConfig) -> NDArray[np.float32]:
+        steps = settings.num_inference_steps
+        first = first_step(steps, settings.strength)
+        if first == steps:
+            raise ValueError(
+                f"strength={settings.strength} leaves none of {steps} steps, so that the picture "
+                f"would stay as it is; use a larger one, such as {1 / steps:.2g}"
+            )
+        return self._folder.sigmas(steps, *settings.size)[first:]
+
+    def _prepare(
+        self,
+        prompt: str,
+        pictures: tuple[Any, ...],
+        hooks: Hooks,
+        settings: Mapping[str, Any],
+    ) -> Job:
+        text("prompt", prompt)
+        hooks.validate()
+        chosen = self._updated(settings)
+        initial = None
+        if pictures:
+            initial = initial_image(*pictures, height=chosen.height, width=chosen.width)
+            height, width = initial.size
+            chosen = replace(chosen, height=height, width=width)
+        self._check_static(chosen)
+        prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
+        self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
+        sigmas = self._sigmas(chosen)
+        cache, cache_name = resolve_cache(
+            chosen.cache,
+            sigmas,
+            self._folder,
+            size=chosen.size,
+            guidance_scale=chosen.guidance_scale if self._folder.guidance_embeds else None,
+        )
+        return Job(prompt, prompt_2, chosen, sigmas, cache, cache_name, hooks, initial)
+
+    def _check_static(self, settings: ImageGenerationConfig) -> None:
+        asked, static = StaticShape.of(settings), self._backends.static
+        if static is not None and asked != static:
+            differing = [
+                f"{name} {getattr(asked, name)} instead of {getattr(static, name)}"
+                for name in StaticShape._fields
+                if getattr(asked, name) != getattr(static, name)
+            ]
+            raise ValueError(
+                f"this pipeline was reshaped to one size; asked for {', '.join(differing)}. "
+                "Call reshape again, or do not reshape"
+            )
+
+    def _warn_about_prompts(self, prompts: tuple[str, str], max_sequence_length: int) -> None:
+        _, t5_tokenizer = self._backends.tokenizers
+        length = len(t5_tokenizer.encode(prompts[1]))
+        if length > max_sequence_length:
+            warn(
+                f"the prompt has {length} tokens and is cut to max_sequence_length="
+                f"{max_sequence_length}",
+                PromptWarning,
+            )
+        unknown = t5_tokenizer.unknown_words(prompts[1])
+        if unknown:
+            warn(
+                "this model's text encoder does not know " + ", ".join(map(repr, unknown)),
+                PromptWarning,
+            )
+
+    def _describe(
+        self, job: Job, drawn: Generated, backend: str, reason: str, total_s: float
+    ) -> GenerationReport:
+        settings = job.settings
+        height, width = settings.size
+        return GenerationReport(
+            backend=backend,
+            backend_reason=reason,
+            cache=job.cache_name,
+            schedule=_schedule(job.cache, drawn.mask),
+            forecast_errors=drawn.forecast_errors,
+            rescued_steps=drawn.rescued_steps,
+            step_s=drawn.step_s,
+            text_encoding_s=drawn.text_encoding_s,
+            image_encoding_s=drawn.image_encoding_s,
+            vae_s=drawn.vae_s,
+            total_s=total_s,
+            load_s=self._backends.load_s + drawn.load_s,
+            interrupted=drawn.interrupted,
+            seed=settings.rng_seed if settings.generator is None else None,
+            width=width,
+            height=height,
+            num_inference_steps=settings.num_inference_steps,
+            strength=float(settings.strength),
+            num_images_per_prompt=settings.num_images_per_prompt,
+            guidance_scale=float(settings.guidance_scale),
+            max_sequence_length=settings.max_sequence_length,
+            devices=self._backends.devices,
+            openvino_version=installed_version("openvino"),
+            openvino_genai_version=installed_version("openvino-genai"),
+        )
+
+
+def _schedule(cache: CachePlan | CachePolicy, taken: Schedule) -> str:
+    """What was done, and behind it what an interrupted plan had still intended."""
+    intended = cache.mask[len(taken) :] if isinstance(cache, CachePlan) else ()
+    return schedule_text(taken + intended)

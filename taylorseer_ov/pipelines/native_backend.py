@@ -1,0 +1,216 @@
+"""The openvino_genai backend: its pipelines where they do what was asked.
+
+openvino_genai's Flux has defects that change pictures or end the process. What can be mended from
+outside is mended here; what cannot is an obstacle, and the Python backend does it instead:
+
+- noise levels of FLUX.2 for FLUX.1 exports: the scheduler is made from a copy of its configuration
+  without `time_shift_type` (`_mended_scheduler`);
+- pixels truncated instead of rounded: the VAE decoder's output is raised by half a grey level;
+- another `max_sequence_length` fails after the first call: the T5 encoder is replaced;
+- predicted steps counted as transformer runs: the report goes by the schedule;
+- unknown keywords ignored, sizes checked late: all settings are checked before they get here;
+- prompts too long lose their end token: obstacle;
+- a callback's exception aborts the process, and calls are dropped at the end: obstacle;
+- pictures are resized with another filter than diffusers': they get there in their final size;
+- the strength is rounded to steps in float32, at times to one step more or less: obstacle then;
+- one picture at a time from a given one: obstacle;
+- Fill is not cached, starts from noise alone whatever the strength, and what its factory makes in
+  Python does not run: obstacle;
+- LoRA adapters of one call stay for the next: said at every call.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..caching.config import TaylorSeerCacheConfig
+from ..caching.plan import CachePlan
+from ..flux.folder import FluxFolder
+from ..flux.initial_image import InitialImage
+from ..genai import import_openvino_genai
+from ..generation.job import Devices, Generated, Hooks, Job, StaticShape
+from ..model_files import read_json
+
+PIPELINES = {
+    "text to image": "Text2ImagePipeline",
+    "image to image": "Image2ImagePipeline",
+    "inpainting": "InpaintingPipeline",
+}
+
+
+class NativeBackend:
+    """The pipeline of openvino_genai for a folder's task, put together from its parts."""
+
+    def __init__(
+        self,
+        folder: FluxFolder,
+        devices: Devices,
+        properties: Mapping[str, Any],
+        static: StaticShape | None,
+        text_length: int,
+    ) -> None:
+        self._genai = import_openvino_genai()
+        self._folder, self._devices, self._static = folder, devices, static
+        self._properties = dict(properties)
+        self._adapters = self._properties.get("adapters")
+        self._scheduler = _mended_scheduler(self._genai, folder.path)
+        self._load(text_length)
+
+    def _load(self, text_length: int) -> None:
+        path = self._folder.path
+        self._clip = self._genai.CLIPTextModel(path / "text_encoder")
+        self._transformer = self._genai.FluxTransformer2DModel(path / "transformer")
+        self._vae = _rounding_vae(self._genai, self._folder)
+        if self._static is not None:
+            sizes = self._static.batch, self._static.height, self._static.width
+            self._clip.reshape(1)
+            self._transformer.reshape(*sizes, self._static.text_length)
+            self._vae.reshape(*sizes)
+        if self._adapters is None:
+            self._clip.compile(self._devices.text_encode, **self._properties)
+            self._transformer.compile(self._devices.denoise, **self._properties)
+            self._vae.compile(self._devices.vae, **self._properties)
+        self._assemble(text_length)
+
+    def _assemble(self, text_length: int) -> None:
+        """Make the pipeline with a fresh T5 encoder: a used one takes one length for ever."""
+        self._text_length = text_length
+        t5 = self._genai.T5EncoderModel(self._folder.path / "text_encoder_2")
+        t5.reshape(1, text_length)
+        if self._adapters is None:
+            t5.compile(self._devices.text_encode, **self._properties)
+        self._pipeline = getattr(self._genai, PIPELINES[self._folder.task]).flux(
+            self._scheduler, self._clip, t5, self._transformer, self._vae
+        )
+        if self._adapters is not None:
+            # only a pipeline translates the names that adapters have for the layers
+            self._pipeline.compile(*self._devices, **self._properties)
+
+    def generate(self, job: Job) -> Generated:
+        """Draw the pictures of a job that `native_obstacle` has nothing against."""
+        settings = job.settings
+        if settings.max_sequence_length != self._text_length:
+            change = self._assemble if self._adapters is None else self._load
+            change(settings.max_sequence_length)
+        height, width = settings.size
+        options: dict[str, Any] = {
+            "prompt_2": job.prompt_2,
+            "height": height,
+            "width": width,
+            "strength": float(settings.strength),
+            "num_inference_steps": settings.num_inference_steps,
+            "num_images_per_prompt": settings.num_images_per_prompt,
+            "guidance_scale": float(settings.guidance_scale),
+            "max_sequence_length": settings.max_sequence_length,
+            # said in every case: native's own default is to cache
+            "taylorseer_config": None,
+        }
+        if self._adapters is not None:
+            # said in every case: what was given once would stay
+            chosen = settings.adapters
+            options["adapters"] = self._adapters if chosen is None else chosen
+        if isinstance(settings.cache, TaylorSeerCacheConfig):
+            options["taylorseer_config"] = settings.cache.to_native()
+        if settings.generator is None:
+            options["rng_seed"] = settings.rng_seed
+        else:
+            options["generator"] = settings.generator
+        plan = job.cache
+        assert isinstance(plan, CachePlan)  # a policy is an obstacle
+        watch = _Watch(job.hooks, plan)
+        if job.hooks.progress is not None or job.hooks.stop is not None:
+            options["callback"] = watch
+        pictures = self._pipeline.generate(job.prompt, *_tensors(job.initial), **options)
+        if watch.failure is not None:
+            raise watch.failure
+        if watch.latents is not None:  # what native returns of a stopped generation is empty
+            pictures = self._pipeline.decode(watch.latents)
+        metrics = self._pipeline.get_performance_metrics()
+        steps_us = metrics.raw_metrics.iteration_durations
+        return Generated(
+            pictures=np.array(pictures.data),
+            text_encoding_s=sum(metrics.get_text_encoder_infer_duration().values()) / 1e3,
+            step_s=tuple(float(step) / 1e6 for step in steps_us),
+            vae_s=metrics.get_vae_decoder_infer_duration() / 1e3,
+            mask=plan.mask[: len(steps_us)],
+            interrupted=watch.latents is not None,
+            image_encoding_s=metrics.get_vae_encoder_infer_duration() / 1e3,
+        )
+
+
+class _Watch:
+    """Native's callback: shows progress and passes on that a person wants to stop.
+
+    It is called from another thread, where an exception would end the process.
+    """
+
+    def __init__(self, hooks: Hooks, plan: CachePlan) -> None:
+        self._hooks, self._plan = hooks, plan
+        self.failure: Exception | None = None
+        self.latents: Any = None  # those it was stopped at
+
+    def __call__(self, step: int, num_steps: int, latents: Any) -> bool:
+        progress, stop = self._hooks.progress, self._hooks.stop
+        try:
+            if progress is not None and self._plan.mask[step]:
+                progress(sum(self._plan.mask[: step + 1]), self._plan.transformer_runs)
+            if stop is not None and step + 1 < num_steps and stop():
+                self.latents = type(latents)(np.array(latents.data))
+        except Exception as error:
+            self.failure = error
+        return self.failure is not None or self.latents is not None
+
+
+def _mended_scheduler(genai: Any, path: Path) -> Any:
+    config = read_json(path / "scheduler" / "scheduler_config.json")
+    config.pop("time_shift_type", None)
+    with tempfile.TemporaryDirectory() as folder:
+        mended = Path(folder) / "scheduler_config.json"
+        mended.write_text(json.dumps(config), encoding="utf-8")
+        return genai.Scheduler.from_config(mended)
+
+
+def _rounding_vae(genai: Any, folder: FluxFolder) -> Any:
+    """Load a VAE whose decoder's pixels are rounded; see `components.round_to_nearest`."""
+    import openvino as ov
+
+    from ..flux.vae import round_to_nearest
+
+    core = ov.Core()
+    path = folder.path
+    models = [round_to_nearest(core.read_model(path / "vae_decoder" / "openvino_model.xml"))]
+    if folder.task != "text to image":
+        models.insert(0, core.read_model(path / "vae_encoder" / "openvino_model.xml"))
+    serialized = [part for model in models for part in _serialized(model)]
+    return genai.AutoencoderKL(
+        *serialized, genai.AutoencoderKL.Config(path / "vae_decoder" / "config.json")
+    )
+
+
+def _serialized(model: Any) -> tuple[str, Any]:
+    """A model as its description and its weights."""
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "model.xml"
+        ov.serialize(model, xml)
+        weights = ov.Tensor(np.fromfile(xml.with_suffix(".bin"), np.uint8))
+        return xml.read_text(encoding="utf-8"), weights
+
+
+def _tensors(initial: InitialImage | None) -> list[Any]:
+    """A picture, and its mask if it has one, as openvino_genai takes them."""
+    import openvino as ov
+
+    if initial is None:
+        return []
+    tensors = [ov.Tensor(np.ascontiguousarray(initial.pixels))]
+    if initial.mask is not None:
+        tensors.append(ov.Tensor(initial.mask[None, ..., None].astype(np.uint8) * 255))
+    return tensors

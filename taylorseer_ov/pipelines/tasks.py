@@ -1,0 +1,148 @@
+"""The pipelines, with the names and keywords of openvino_genai's: code moves by its import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..caching.policy import Recorder
+from ..generation.job import Hooks, Progress, StepCallback
+from ..generation.settings import ImageGenerationConfig
+from ..pictures.result import GenerationResult
+from .base import FluxPipeline
+
+REDRAWING = ImageGenerationConfig(guidance_scale=7.0, strength=0.6)
+FILLING = ImageGenerationConfig(guidance_scale=30.0, num_inference_steps=50)
+
+
+class Text2ImagePipeline(FluxPipeline):
+    """Draw pictures from prompts with a Flux exported to OpenVINO."""
+
+    _task = "text to image"
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        callback: StepCallback | None = None,
+        progress: Progress | None = None,
+        recorder: Recorder | None = None,
+        stop: Callable[[], bool] | None = None,
+        **settings: Any,
+    ) -> GenerationResult:
+        """Draw `num_images_per_prompt` pictures.
+
+        Args:
+            prompt: what to draw.
+            callback: called as `(step, num_steps, latents)` in this thread after every step, with
+                packed latents of shape (N, tokens, 64). Returning True ends the generation before
+                the next step; the picture is decoded as far as it got.
+            progress: called as `(runs_done, runs_in_all)` after transformer runs, for display: with
+                the native backend it comes from another thread, and calls may be left out. Under a
+                policy such as `ErrorControl`, `runs_in_all` is an estimate.
+            recorder: called as `(step, output)` with every output of the transformer, an array that
+                the next step overwrites. Python backend only.
+            stop: asked after every step, from any thread, whether to end there; the picture is
+                decoded as far as it got.
+            settings: fields of `ImageGenerationConfig`, for this call only.
+
+        Raises:
+            TypeError, ValueError: for settings that are unknown or out of range, before any work.
+            RuntimeError: if the native backend was demanded and cannot do exactly this, or a
+                generation is already running in this pipeline.
+
+        Warns:
+            MemoryWarning: if models are loaded for this that are unlikely to fit into memory.
+            PromptWarning: if the prompt is too long or has words the model has no tokens for.
+            InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
+            CalibrationWarning: if a preset has calibrated plans, but none for this picture.
+        """
+        return self._generate(prompt, (), Hooks(callback, progress, recorder, stop), settings)
+
+    def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
+        chosen = super()._updated(settings)
+        if chosen.strength != 1:
+            raise ValueError("strength must be 1.0 for text to image; leave it out")
+        return chosen
+
+
+class Image2ImagePipeline(FluxPipeline):
+    """Draw a picture anew from a prompt, more or less like it was.
+
+    The defaults are openvino_genai's, `strength=0.6` and `guidance_scale=7.0`, except that the size
+    is the picture's.
+    """
+
+    _task = "image to image"
+
+    def generate(
+        self,
+        prompt: str,
+        image: Any,
+        *,
+        callback: StepCallback | None = None,
+        progress: Progress | None = None,
+        recorder: Recorder | None = None,
+        stop: Callable[[], bool] | None = None,
+        **settings: Any,
+    ) -> GenerationResult:
+        """Draw `num_images_per_prompt` pictures that start from a given one.
+
+        The picture is noised as far as `strength` says, and the last `strength *
+        num_inference_steps` steps are taken; a cache plans these.
+
+        Args:
+            prompt: what to draw.
+            image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` of
+                such a shape, a PIL image, or the path of a file. It is resized to `height` and
+                `width` if they are given.
+            callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
+
+        Raises, Warns:
+            as `Text2ImagePipeline.generate`; ValueError too if the strength leaves no step.
+        """
+        hooks = Hooks(callback, progress, recorder, stop)
+        return self._generate(prompt, (image,), hooks, settings)
+
+    def _default_config(self) -> ImageGenerationConfig:
+        return self._redrawing(REDRAWING)
+
+
+class InpaintingPipeline(FluxPipeline):
+    """Draw the masked part of a picture anew from a prompt.
+
+    Takes any FLUX.1 folder, with openvino_genai's defaults as in `Image2ImagePipeline`, and FLUX.1
+    Fill, with `strength=1.0`, `guidance_scale=30.0` and 50 steps.
+    """
+
+    _task = "inpainting"
+
+    def generate(
+        self,
+        prompt: str,
+        image: Any,
+        mask_image: Any,
+        *,
+        callback: StepCallback | None = None,
+        progress: Progress | None = None,
+        recorder: Recorder | None = None,
+        stop: Callable[[], bool] | None = None,
+        **settings: Any,
+    ) -> GenerationResult:
+        """Draw `num_images_per_prompt` pictures that differ from a given one inside a mask.
+
+        Args:
+            prompt: what to draw.
+            image: as in `Image2ImagePipeline.generate`.
+            mask_image: white where to draw, black where the picture stays. Whatever `image` may be;
+                arrays may also be bool or (height, width). Resized to the size that is drawn.
+            callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
+
+        Raises, Warns:
+            as `Image2ImagePipeline.generate`.
+        """
+        hooks = Hooks(callback, progress, recorder, stop)
+        return self._generate(prompt, (image, mask_image), hooks, settings)
+
+    def _default_config(self) -> ImageGenerationConfig:
+        return self._redrawing(FILLING if self._folder.is_fill else REDRAWING)

@@ -1,0 +1,15 @@
+"""Versions: this package's own, and those of the packages it works with."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+__version__ = "0.1.0"
+
+
+def installed_version(package: str) -> str | None:
+    """Return a package's version without importing it, None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

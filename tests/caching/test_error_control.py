@@ -1,0 +1,158 @@
+"""Error control and the guard against values that are not finite."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.demo.evaluate import choose_scenes
+from taylorseer_ov import CachePlan, ErrorControl, TaylorSeerCacheConfig
+from taylorseer_ov.caching.cached_velocity import CachedVelocity, start_cache
+from taylorseer_ov.caching.policy import CachePolicy, NotFiniteError
+from taylorseer_ov.flux.sampling import FlowMatchSchedule, euler
+
+SIGMAS = FlowMatchSchedule(use_dynamic_shifting=True).sigmas(28, 64)
+NOISE = np.random.default_rng(0).standard_normal((1, 8, 4)).astype(np.float32)
+
+
+def field(curvature):
+    """A velocity that depends on sigma alone, so that the error of a forecast is its curvature."""
+    linear, quadratic = np.random.default_rng(1).standard_normal((2, *NOISE.shape))
+
+    def velocity(latents, sigma):
+        return (linear * sigma + curvature * quadratic * sigma**2).astype(np.float32)
+
+    return velocity
+
+
+def run(cache, velocity, sigmas=SIGMAS):
+    stand_in = start_cache(cache, velocity, sigmas)
+    *_, latents = euler(stand_in, NOISE, sigmas)
+    return latents, stand_in
+
+
+def test_it_is_a_policy():
+    assert isinstance(ErrorControl(), CachePolicy)
+
+
+def test_a_linear_velocity_is_followed_exactly_with_the_longest_gaps():
+    latents, stand_in = run(ErrorControl(1e-4, max_interval=5), field(0))
+    expected, _ = run(CachePlan.uncached(28), field(0))
+    np.testing.assert_allclose(latents, expected, atol=2e-5)
+    assert sum(stand_in.mask) < 14
+    assert max(np.diff(np.flatnonzero(stand_in.mask))) == 5
+    assert stand_in.mask[-2:] == [True, True]
+
+
+def test_zero_tolerance_computes_every_step():
+    latents, stand_in = run(ErrorControl(0), field(1))
+    assert all(stand_in.mask)
+    assert np.array_equal(latents, run(CachePlan.uncached(28), field(1))[0])
+
+
+@given(st.floats(0.05, 3), st.floats(1e-5, 1e-2))
+@settings(deadline=None)
+def test_the_error_stays_near_the_tolerance_and_falls_with_it(curvature, tolerance):
+    velocity = field(curvature)
+    expected, _ = run(CachePlan.uncached(28), velocity)
+    errors, runs = [], []
+    for factor in (1, 0.25):
+        latents, stand_in = run(ErrorControl(tolerance * factor), velocity)
+        errors.append(np.sqrt(np.mean((latents - expected) ** 2)))
+        runs.append(sum(stand_in.mask))
+    # the corrector leaves less than was allowed, in all gaps together
+    assert errors[0] <= 3 * tolerance + 1e-5
+    assert runs[1] >= runs[0]
+
+
+def test_it_beats_the_fixed_schedule_with_as_many_runs():
+    velocity = field(1)
+    expected, _ = run(CachePlan.uncached(28), velocity)
+    plan = CachePlan.taylor(TaylorSeerCacheConfig(), SIGMAS)
+    fixed = np.abs(run(plan, velocity)[0] - expected).max()
+    latents, stand_in = run(ErrorControl(1e-3), velocity)
+    assert sum(stand_in.mask) <= plan.transformer_runs
+    assert np.abs(latents - expected).max() < fixed
+
+
+def test_errors_are_recorded_by_step():
+    _, stand_in = run(ErrorControl(1e-3), field(1))
+    assert set(stand_in.errors) == set(np.flatnonzero(stand_in.mask)[2:])
+    assert all(error > 0 for error in stand_in.errors.values())
+
+
+def test_a_second_generation_is_refused():
+    _, stand_in = run(ErrorControl(1e-3), field(1))
+    with pytest.raises(RuntimeError, match="all 28 steps are done"):
+        stand_in(NOISE, SIGMAS[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"tolerance": -1}, ValueError, "tolerance must be finite and not negative, got -1"),
+        ({"tolerance": float("nan")}, ValueError, "finite"),
+        ({"tolerance": "low"}, TypeError, "tolerance must be a number, got 'low'"),
+        ({"max_interval": 1}, ValueError, "max_interval must be .* at least 2, got 1"),
+    ],
+)
+def test_bad_values_are_refused(values, error, message):
+    with pytest.raises(error, match=message):
+        ErrorControl(**values)
+
+
+def test_a_smaller_tolerance_never_takes_fewer_runs_on_the_demo_model(pipeline):
+    for seed, scene in enumerate(choose_scenes(16, seed=77)):
+        runs = []
+        for tolerance in (0.002, 0.004, 0.008, 0.016, 0.032, 0.064):
+            report = pipeline.generate(
+                scene.caption(),
+                cache=ErrorControl(tolerance),
+                rng_seed=seed,
+                num_inference_steps=12,
+            ).report
+            runs.append(report.computed_steps)
+        assert runs == sorted(runs, reverse=True), (scene.caption(), seed)
+        assert runs[-1] < runs[0]
+        assert len(report.forecast_errors) == runs[-1] - 2
+
+
+# --- not finite ---
+
+
+PLAN = CachePlan.taylor(TaylorSeerCacheConfig(corrector=True), SIGMAS)
+
+
+@pytest.mark.parametrize("cache", [PLAN, ErrorControl(1e-3), CachePlan.uncached(28)])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_output_that_is_not_finite_stops_with_the_property_to_try(cache, value):
+    velocity, calls = field(1), []
+
+    def broken(latents, sigma):
+        calls.append(sigma)
+        output = velocity(latents, sigma)
+        if len(calls) == 3:
+            output[0, 1, 2] = value
+        return output
+
+    with pytest.raises(NotFiniteError, match=r"in step 2, .* INFERENCE_PRECISION_HINT='f32'"):
+        run(cache, broken)
+    assert len(calls) == 3
+
+
+def test_a_forecast_that_overflows_is_computed_instead():
+    """Finite outputs so large that their extrapolation is not."""
+    plan = CachePlan.taylor(TaylorSeerCacheConfig(), SIGMAS)
+    huge = np.float32(3e38)
+
+    def velocity(latents, sigma):
+        sign = 1 if np.searchsorted(-SIGMAS, -sigma) % 2 else -1
+        return np.full((1, 2, 2), sign * huge)
+
+    cached = CachedVelocity(velocity, plan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        used = [cached(None, SIGMAS[i]).copy() for i in range(28)]
+    assert all(np.isfinite(values).all() for values in used)
+    assert cached.rescued
+    assert all(cached.mask[i] for i in cached.rescued)
+    assert not any(plan.mask[i] for i in cached.rescued)

@@ -1,0 +1,281 @@
+"""The command line and the samples, as processes and by their exit status, output and files."""
+
+import base64
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from taylorseer_ov import Image2ImagePipeline, demo_model_path
+from taylorseer_ov.cli import main
+from tests.common import PROMPT, REPOSITORY
+
+QUICK = ["--steps", "9", "--disable-cache-before-step", "2", "--disable-cache-after-step", "-1"]
+
+
+def picture_size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_the_sample_draws_both_pictures_and_tells_what_caching_did(tmp_path):
+    sample = REPOSITORY / "samples" / "taylorseer_text2image.py"
+    done = subprocess.run(
+        [sys.executable, sample, "demo", PROMPT, *QUICK, "--output-dir", tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    sizes = {path.name: picture_size(path) for path in tmp_path.iterdir()}
+    assert sizes.pop("taylorseer_comparison.png") > (3 * 384, 400)
+    assert sizes == {"taylorseer_baseline.png": (128, 128), "taylorseer.png": (128, 128)}
+    assert "schedule    CC..C..CC" in done.stdout
+    assert "of at most 1.80x (5 of 9 transformer runs" in done.stdout
+    assert "PSNR" in done.stdout
+    assert "SSIM" in done.stdout
+    assert "baseline: 100%" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_api_sample(tmp_path):
+    sample = REPOSITORY / "samples" / "python_api.py"
+    done = subprocess.run([sys.executable, sample], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert picture_size(tmp_path / "star_and_square.png") == (128, 128)
+    assert "14 of 28 steps ran the transformer" in done.stdout
+
+
+def test_cache_by_name_and_off(tmp_path, capsys):
+    for name, runs in (("fast", "8 of 28"), ("off", "28 of 28")):
+        folder = tmp_path / name
+        arguments = ["generate", "demo", PROMPT, "--cache", name, "-o", str(folder)]
+        assert main(arguments) == 0
+        assert f"{runs} steps ran the transformer" in capsys.readouterr().out
+
+
+def test_calibrate_writes_plans_beside_the_model(model_copy, tmp_path, capsys):
+    (model_copy / "cache_plans.json").unlink(missing_ok=True)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a large red star on blue\n\na small white circle on black\n" + PROMPT)
+    options = ["--prompts", str(prompts), "--steps", "10", "--runs", "5"]
+    assert main(["calibrate", str(model_copy), *options]) == 0
+    written = json.loads((model_copy / "cache_plans.json").read_text())
+    assert [plan["plan"]["mask"].count("C") for plan in written["plans"]] == [5]
+    assert "dB held out" in capsys.readouterr().out
+    assert main(["calibrate", str(model_copy), "--prompts", str(tmp_path / "none")]) == 2
+    assert "cannot read the prompts" in capsys.readouterr().err
+
+
+def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
+    picture = tmp_path / "taylorseer.png"
+    picture.write_text("mine")
+    command = ["compare", "demo", PROMPT, *QUICK, "--output-dir", str(tmp_path)]
+    assert main(command) == 2
+    assert "taylorseer.png exists already; add --overwrite" in capsys.readouterr().err
+    assert main(["generate", "demo", PROMPT, *QUICK, "-o", str(picture)]) == 2
+    assert "taylorseer.png exists already; choose another" in capsys.readouterr().err
+    assert picture.read_text() == "mine"
+    assert main([*command, "--overwrite"]) == 0
+    assert picture_size(picture) == (128, 128)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", PROMPT], "there is no model folder 'nowhere'"),
+        (["demo", PROMPT, "--width", "100"], "width must be a multiple of 16, got 100"),
+        (["demo", PROMPT, "--steps", "0"], "num_inference_steps must be a whole number of at"),
+        (["demo", PROMPT, "--seed", "-1"], "rng_seed must be a whole number from 0"),
+        (["demo", PROMPT, "--cache-interval", "1"], "cache_interval must be a whole number of at"),
+        (["demo", PROMPT, "--device", "TPU"], "unknown device 'TPU'"),
+        (["demo", PROMPT, "OUT", "/dev/null/x"], "cannot write into '/dev/null/x'"),
+        (["demo"], "missing: --prompt"),
+        (["demo", "a", "red", "circle"], "unexpected 'red'; a prompt of several words needs"),
+        (["demo", PROMPT, "--device", "text=CPU,denoiser=GPU"], "'denoiser=GPU' is not PART=DEVI"),
+        (["demo", PROMPT, "--cache", "fastest"], "cache='fastest' is no preset (high, balanced"),
+    ],
+)
+@pytest.mark.parametrize("command", ["compare", "generate"])
+def test_misuse_is_one_clear_line_and_exit_status_2(
+    command, arguments, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    option = {"compare": "--output-dir", "generate": "--output"}[command]
+    assert main([command, *(option if word == "OUT" else word for word in arguments)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("taylorseer-ov: error: ")
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_has_exit_status_1(tmp_path, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr("taylorseer_ov.pipelines.tasks.Text2ImagePipeline.generate", fail)
+    assert main(["generate", "demo", PROMPT, "-o", str(tmp_path)]) == 1
+    assert "taylorseer-ov: error: the device is gone" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        main(["generate", "demo", PROMPT, "-o", str(tmp_path), "--debug"])
+
+
+def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
+    arguments = ["generate", "demo", "a purple cat", "--steps", "4", "-o", str(tmp_path)]
+    assert main(arguments) == 0
+    error = capsys.readouterr().err
+    assert "taylorseer-ov: warning: this model's text encoder does not know 'purple'" in error
+    assert "taylorseer-ov: warning: caching is inactive, all 4 steps run the transformer" in error
+    assert "Warning:" not in error
+
+
+def generate(folder, *options):
+    """Draw into a folder and return the pictures that are new in it."""
+    before = set(folder.glob("*.png"))
+    assert main(["generate", "-o", str(folder), "--quiet", *options]) == 0
+    return sorted(set(folder.glob("*.png")) - before)
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return picture.tobytes()
+
+
+def test_one_picture_for_each_seed_named_after_what_it_shows(tmp_path):
+    command = ["demo", PROMPT, "--seed", "1", "2", "--steps", "2"]
+    names = [path.name for path in generate(tmp_path, *command)]
+    stem = PROMPT.replace(" ", "-")
+    assert names == [f"{stem}_seed1.png", f"{stem}_seed2.png"]
+    again = [path.name for path in generate(tmp_path, *command)]
+    assert not set(names) & set(again)
+    assert len(again) == 2
+
+
+def test_a_picture_is_drawn_again_from_itself(tmp_path, capsys):
+    first = tmp_path / "first"
+    first.mkdir()
+    options = ["--seed", "7", "--cache", "fast", "--precision", "f32", "--backend", "python"]
+    (original,) = generate(first, "demo", PROMPT, *options)
+    (again,) = generate(tmp_path, "-C", str(original))
+    assert pixels(again) == pixels(original)
+    assert "bit for bit" not in capsys.readouterr().err
+    (frugal,) = generate(tmp_path, "demo", PROMPT, *options[:-2], "--low-memory")
+    (again,) = generate(tmp_path, "-C", str(frugal))
+    assert pixels(again) == pixels(frugal)
+    assert "bit for bit" not in capsys.readouterr().err
+    (other,) = generate(tmp_path, "-C", str(original), "--seed", "8")
+    (direct,) = generate(first, "demo", PROMPT, *options, "--seed", "8")
+    assert pixels(other) == pixels(direct)
+    assert pixels(other) != pixels(original)
+
+
+def test_a_picture_without_metadata_is_no_recipe(tmp_path, capsys):
+    (plain,) = generate(tmp_path, "demo", PROMPT, "--steps", "2", "--no-metadata")
+    assert main(["generate", "-C", str(plain)]) == 2
+    assert "holds no recipe of taylorseer_ov" in capsys.readouterr().err
+
+
+def test_a_picture_drawn_from_another_is_not_drawn_from_text(tmp_path, capsys):
+    (original,) = generate(tmp_path, "demo", PROMPT, "--steps", "2")
+    redrawn = Image2ImagePipeline(demo_model_path()).generate(PROMPT, original)
+    (path,) = redrawn.save(tmp_path / "redrawn.png")
+    assert main(["generate", "-C", str(path)]) == 2
+    assert "was drawn from another picture, which it does not hold" in capsys.readouterr().err
+
+
+def test_previews_as_files_and_as_events(tmp_path, capsys):
+    generate(tmp_path, "demo", PROMPT, "--preview", str(tmp_path / "on the way"))
+    names = sorted(path.name for path in (tmp_path / "on the way").iterdir())
+    assert names == [f"step_{step:03}.png" for step in range(4, 29, 4)]
+    command = ["generate", "demo", PROMPT, "--preview", "-", "-o", str(tmp_path)]
+    assert main(command) == 2
+    assert "add --json" in capsys.readouterr().err
+    assert main([*command, "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    shown = [event for event in events if event["event"] == "preview"]
+    assert [event["steps"] for event in shown] == list(range(4, 29, 4))
+    with Image.open(io.BytesIO(base64.b64decode(shown[-1]["png"]))) as picture:
+        assert picture.size == (64, 64)
+
+
+def test_wrong_options_show_the_usage(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "demo", PROMPT, "--stepps", "3"])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "usage: taylorseer-ov" in error
+    assert "unrecognized arguments: --stepps 3" in error
+
+
+def test_words_may_stand_anywhere_and_options_may_stand_for_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(PROMPT + "\n"))
+    spellings = [
+        ["demo", PROMPT],
+        ["demo", "--steps", "2", PROMPT],
+        ["-m", "demo", PROMPT, "--num-inference-steps", "2"],
+        ["-p", PROMPT, "--model", "demo"],
+        ["demo", "-p", "-"],
+    ]
+    pictures = set()
+    for number, words in enumerate(spellings):
+        output = tmp_path / f"{number}.png"
+        assert main(["generate", "--steps", "2", *words, "-o", str(output), "--quiet"]) == 0
+        with Image.open(output) as picture:
+            pictures.add(picture.tobytes())
+    assert len(pictures) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_events_for_programs(tmp_path, capsys):
+    output = tmp_path / "circle.png"
+    assert main(["generate", "demo", PROMPT, "--steps", "4", "--json", "-o", str(output)]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds == ["warning", *["progress"] * (len(kinds) - 2), "picture"]
+    assert events[-2]["runs"] == events[-2]["of"] == 4
+    assert events[-1]["path"] == str(output)
+    assert events[-1]["report"]["computed_steps"] == 4
+    assert main(["generate", "demo", PROMPT, "--json", "-o", str(output)]) == 2
+    error = json.loads(capsys.readouterr().out)
+    assert error["status"] == 2
+    assert "exists already" in error["message"]
+
+
+def test_compare_many_makes_a_table(tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(f"{PROMPT}\n\na small white star on black\n")
+    options = ["--prompts", str(prompts), "--cache", "high", "fast", "--steps", "10", "--json"]
+    assert main(["compare", "demo", *options, "--seed", "1", "2"]) == 0
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert table["pictures"] == 4
+    rows = {row["name"].strip(): row for row in table["rows"]}
+    assert [row["runs"] for row in table["rows"]] == [5, 5, 4, 4]
+    assert rows["high"]["psnr_db"] > rows["plain, 5 steps"]["psnr_db"]
+    assert rows["high"]["worst_psnr_db"] <= rows["high"]["psnr_db"]
+
+
+def test_a_closed_pipe_is_no_traceback():
+    command = f"{sys.executable} -m taylorseer_ov.cli completion bash | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.startswith("#")
+    assert done.stderr == ""
+
+
+def test_help_and_completion_import_nothing_heavy():
+    heavy = "{'numpy', 'openvino', 'PIL', 'tqdm', 'shtab'}"
+    code = (
+        "import sys; from taylorseer_ov.cli import parse\n"
+        "try: parse(['generate', '--help'])\n"
+        f"except SystemExit: print({heavy} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("{'numpy'}\n") or done.stdout.endswith("set()\n")
+
+
+def test_report_as_json(pipeline):
+    report = pipeline.generate(PROMPT, num_inference_steps=2).report
+    values = json.loads(report.to_json())
+    assert values["computed_steps"] == 2
+    assert values["devices"] == ["CPU", "CPU", "CPU"]

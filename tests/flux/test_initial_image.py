@@ -1,0 +1,114 @@
+"""Pictures and masks are read from what people have and brought to size, or refused."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from PIL import Image
+
+from taylorseer_ov.flux.initial_image import initial_image
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+MASK = np.zeros((32, 48), bool)
+MASK[:10, 20:] = True
+
+
+def read(image, *masks, height=None, width=None):
+    return initial_image(image, *masks, height=height, width=width)
+
+
+@pytest.fixture
+def png(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(PIXELS).save(path)
+    return path
+
+
+def test_every_kind_of_picture_is_read(png):
+    for image in (PIXELS, PIXELS[None], Image.fromarray(PIXELS), png, str(png), ov.Tensor(PIXELS)):
+        initial = read(image)
+        assert initial.mask is None
+        assert initial.size == (32, 48)
+        assert np.array_equal(initial.pixels, PIXELS[None])
+
+
+def test_every_kind_of_mask_is_read(tmp_path):
+    grey = MASK.astype(np.uint8) * 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(grey).save(path)
+    coloured = np.repeat(grey[..., None], 3, axis=2)
+    masks = (MASK, grey, grey[..., None], grey[None, ..., None], coloured, coloured[None])
+    for mask in (*masks, Image.fromarray(MASK), Image.fromarray(coloured), path, ov.Tensor(grey)):
+        assert np.array_equal(read(PIXELS, mask).mask, MASK)
+
+
+def test_a_mask_is_white_from_half_brightness_on():
+    grey = np.full((32, 48), 127, np.uint8)
+    grey[0, 0] = 128
+    assert np.argwhere(read(PIXELS, grey).mask).tolist() == [[0, 0]]
+
+
+def test_other_modes_and_turned_photographs(tmp_path):
+    assert read(Image.fromarray(PIXELS).convert("RGBA")).pixels.shape == (1, 32, 48, 3)
+    assert read(Image.fromarray(PIXELS[..., 0])).pixels.shape == (1, 32, 48, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    path = tmp_path / "photograph.png"
+    Image.fromarray(PIXELS).save(path, exif=exif)
+    assert np.array_equal(read(path).pixels[0], np.rot90(PIXELS, -1))
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "size"),
+    [
+        ((70, 101), (None, None), (64, 96)),
+        ((70, 101), (32, None), (32, 96)),
+        ((70, 101), (None, 128), (64, 128)),
+        ((7, 9), (16, 32), (16, 32)),
+        ((16, 31), (None, None), (16, 16)),
+    ],
+)
+def test_the_size_is_the_picture_s_or_what_is_given(own, given, size):
+    image, mask = np.zeros((*own, 3), np.uint8), np.ones((5, 5), bool)
+    initial = read(image, mask, height=given[0], width=given[1])
+    assert initial.size == initial.mask.shape == size
+    assert initial.mask.all()
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        (None, TypeError, "image must be a uint8 array, .* got None"),
+        ([1, 2], TypeError, "a PIL image or a path, got"),
+        (PIXELS / 255, TypeError, "image must be uint8, from 0 to 255, got float64"),
+        (PIXELS[..., :2], ValueError, r"shape \(height, width, 3\) .* got \(32, 48, 2\)"),
+        (PIXELS[..., 0], ValueError, r"got \(32, 48\)"),
+        (np.stack([PIXELS, PIXELS]), ValueError, r"got \(2, 32, 48, 3\)"),
+        (PIXELS[:0], ValueError, r"got \(0, 48, 3\)"),
+        (PIXELS[:15], ValueError, "image has a height of 15, less than 16 pixels; give height"),
+        (PIXELS[:, :5], ValueError, "image has a width of 5"),
+        ("nowhere.png", FileNotFoundError, "image: there is no file 'nowhere.png'"),
+        (__file__, ValueError, r"image: .*test_initial_image.py' cannot be read as a picture"),
+    ],
+)
+def test_what_is_no_picture(image, error, message):
+    with pytest.raises(error, match=message):
+        read(image)
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "message"),
+    [
+        (None, TypeError, "mask_image must be a uint8 array, .* got None"),
+        (MASK.astype(float), TypeError, "mask_image must be uint8, from 0 to 255, got float64"),
+        (MASK[0], ValueError, r"mask_image must have the shape .*, or \(height, width\)"),
+    ],
+)
+def test_what_is_no_mask(mask, error, message):
+    with pytest.raises(error, match=message):
+        read(PIXELS, mask)
+
+
+def test_a_truncated_file(png):
+    png.write_bytes(png.read_bytes()[:-500])
+    with pytest.raises(ValueError, match="cannot be read as a picture"):
+        read(png)

@@ -1,0 +1,258 @@
+"""The quality benchmark: its methods, its targets, its plot, its page, a short run."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scripts.benchmarks import quality as benchmark
+from scripts.benchmarks import quality_measures as measures
+from scripts.benchmarks import quality_methods as methods
+from scripts.benchmarks.quality_page import Example, Shown, build_page
+from scripts.benchmarks.quality_plot import draw_plot, spread
+from taylorseer_ov import Text2ImagePipeline, demo_model_path
+from taylorseer_ov.caching.calibrated_plans import read_plans
+from taylorseer_ov.caching.schedule import step_schedule
+from tests.common import F32, PROMPT
+
+# --- methods and targets ---
+
+
+@pytest.mark.parametrize(
+    ("steps", "runs", "setting"),
+    [
+        (28, 14, "(3, 6, -2)"),
+        (28, 11, "(4, 4, -2)"),
+        (28, 10, "(5, 4, -2)"),
+        (28, 8, "(6, 3, -1)"),
+        (28, 6, "(7, 2, -1)"),
+        (9, 5, "(3, 2, -2)"),
+    ],
+)
+def test_native_configurations(steps, runs, setting):
+    config = methods.native_config(steps, runs)
+    assert methods.setting_of(config) == setting
+    assert sum(step_schedule(config, steps)) == runs
+
+
+def row(family, runs, mean, worst=None, setting="", scheduled=True):
+    return {
+        "family": family,
+        "setting": setting,
+        "scheduled_runs": runs if scheduled else None,
+        "runs": float(runs),
+        "latents_db": {"mean": mean, "worst": mean - 5 if worst is None else worst},
+        "psnr_db": {"mean": mean + 6, "worst": mean},
+        "ssim": {"mean": 0.99, "worst": 0.9},
+        "right": 0.5,
+        "schedule": "CC.C",
+        "schedules": 1,
+    }
+
+
+def decided(family, setting, runs, mean):
+    return row(family, runs, mean, setting=setting, scheduled=False)
+
+
+ROWS = [
+    row(methods.PLAIN, 6, 20),
+    row(methods.NATIVE, 14, 40),
+    row(methods.NATIVE, 11, 36),
+    row(methods.NATIVE, 10, 34),
+    row(methods.NATIVE, 8, 30),
+    row(methods.CORRECTED_SIGMA, 14, 41),
+    row(methods.CORRECTED_SIGMA, 11, 37),
+    row(methods.CORRECTED_SIGMA, 10, 35),
+    row(methods.CORRECTED_STEP, 14, 44),
+    row(methods.CORRECTED_STEP, 11, 39),
+    row(methods.CORRECTED_STEP, 10, 33.7),
+    row(methods.CALIBRATED, 14, 50, worst=34),
+    row(methods.CALIBRATED, 10, 41),
+    row(methods.CALIBRATED, 8, 33),
+    row(methods.CALIBRATED, 6, 28),
+    decided(methods.CONTROLLED, "low", 15.5, 60),
+    decided(methods.CONTROLLED, "middle", 10.5, 36.5),
+    decided(methods.CONTROLLED, "high", 7.0, 29),
+]
+
+
+def test_targets_on_hand_made_numbers():
+    found = {t["target"]: (t["value"], t["passed"]) for t in measures.evaluate_targets(ROWS)}
+    assert found == {
+        "corrected, step: mean gain over native at 14, 11 and 10 runs": (
+            pytest.approx(6.7 / 3),
+            True,
+        ),
+        "corrected, step: lowest gain over native at 14, 11 and 10 runs": (
+            pytest.approx(-0.3),
+            False,
+        ),
+        "corrected, sigma: mean gain over native at 14, 11 and 10 runs": (1, True),
+        "corrected, sigma: lowest gain over native at 14, 11 and 10 runs": (1, True),
+        "calibrated: gain over native at 14 runs": (10, True),
+        "calibrated: gain over native at 10 runs": (7, True),
+        "calibrated: gain over native at 8 runs": (3, False),
+        "calibrated at 10 runs: gain over native at 14": (1, True),
+        "calibrated at 8 runs: gain over native at 10": (-1, False),
+        "calibrated at 6 runs: gain over plain sampling in 6 steps": (8, True),
+        "calibrated at 14 runs: worst prompt, gain over native's worst": (-1, False),
+        "error control, middle, 10.5 runs: gain over native at 11": (0.5, True),
+        "error control, high, 7.0 runs: gain over native at 8": (-1, False),
+    }
+
+
+def test_a_target_without_its_figures_is_neither_met_nor_missed(capsys):
+    targets = measures.evaluate_targets(ROWS[:3])
+    assert {target["passed"] for target in targets} == {None}
+    benchmark.print_targets(targets)
+    assert capsys.readouterr().out.count("not measured") == len(targets)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "placed"),
+    [
+        ([], []),
+        ([1, 5, 9], [1, 5, 9]),
+        ([1, 1], [0, 2]),
+        ([1, 1, 2, 9], [-2 / 3, 4 / 3, 10 / 3, 9]),
+    ],
+)
+def test_labels_are_moved_apart(wanted, placed):
+    assert spread(wanted, 2) == pytest.approx(placed)
+
+
+def test_plot(tmp_path):
+    path = tmp_path / "plot.png"
+    draw_plot(ROWS, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_says_that_matplotlib_is_missing(monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(SystemExit):
+        benchmark.main(["--quick"])
+    assert "pip install matplotlib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--runs", "28"], "--runs must be from 3 to 27"),
+        (["--count", "0"], "--count must be at least 1"),
+        (["--no-plot", "--tolerances", "0.01", "-1"], "tolerance must be finite and not negative"),
+        (["--prompts", "mine.txt"], "needs --calibration-prompts"),
+        (["nowhere", "--no-plot"], "nowhere"),
+        (["--no-plot", "--prompts", "no.txt", "--calibration-prompts", "no.txt"], r"no\.txt"),
+    ],
+)
+def test_refuses_arguments_before_any_work(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(arguments)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_does_not_measure_what_it_calibrates_on(tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a star\n\na circle\n")
+    options = ["--no-plot", "--prompts", str(prompts), "--calibration-prompts", str(prompts)]
+    with pytest.raises(SystemExit):
+        benchmark.main(options)
+    assert "'a circle' would be measured and calibrated on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [([], [14, 11, 10, 8, 6]), (["--steps", "50"], [25, 18, 14]), (["--steps", "12"], [6, 4, 3])],
+)
+def test_compares_at_the_shares_of_the_presets(arguments, runs):
+    assert list(benchmark.parse_arguments(arguments)[1].runs) == runs
+
+
+# --- page ---
+
+
+def test_page_escapes_text_and_loads_nothing():
+    prompt = '<script>alert("1")</script> & a "star"'
+    picture = np.zeros((16, 16, 3), np.uint8)
+
+    def shown(family, runs):
+        return Shown(family, "<b>", runs, "CC.C", picture, 40.0, 45.0, False)
+
+    pictures = [shown("uncached", 4), shown("native", 3), shown("controlled", None)]
+    summary = {
+        "model": "<model>",
+        "steps": 4,
+        "count": 1,
+        "methods": ROWS,
+        "targets": measures.evaluate_targets(ROWS),
+    }
+    page = build_page(summary, [Example(prompt, 7, pictures)], plot=b"not really a PNG")
+    assert prompt not in page
+    assert page.count("<script") == 1
+    assert "&lt;script&gt;alert(&quot;1&quot;)" in page
+    assert "<model>" not in page
+    assert ", <b>," not in page
+    text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]*", "", page)
+    assert "http" not in text
+    assert "//" not in text
+    assert set(re.findall(r' src="([^"]*)"', text)) == {""}
+    assert not re.search(r"@import|url\(|<link|<iframe", text)
+
+
+def test_page_without_pictures_plot_and_targets():
+    summary = {"model": "demo", "steps": 9, "count": 0, "methods": ROWS, "targets": None}
+    page = build_page(summary, [], None)
+    assert "All figures" in page
+    assert "Targets" not in page
+
+
+# --- a short run ---
+
+
+def test_quick_run_on_the_demo_model(pipeline, tmp_path, capsys):
+    options = "--quick --count 2 --steps 9 --runs 5 --calibration-count 3 --no-plot --page"
+    benchmark.main([*options.split(), "--output-dir", str(tmp_path / "out")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("method")
+    summary = json.loads(lines[-1])
+    rows = {(row["family"], row["scheduled_runs"]): row for row in summary["methods"]}
+    assert rows[methods.UNCACHED, 9]["latents_db"]["worst"] == measures.MOST_DB
+    assert rows[methods.PLAIN, 5]["schedule"] == "CCCCC"
+    native = rows[methods.NATIVE, 5]
+    assert native["runs"] == 5
+    assert 0 < native["latents_db"]["worst"] <= native["latents_db"]["mean"] < 100
+    assert summary["targets"] is None
+    assert len(summary["mag_ratios"]) == 9
+    folder = tmp_path / "out"
+    detailed = json.loads((folder / "quality.json").read_text())
+    assert len(detailed["methods"][0]["prompts"]["psnr_db"]) == 2
+    plans = read_plans(SimpleNamespace(path=folder, fingerprint=pipeline.folder.fingerprint))
+    assert [learned.plan.transformer_runs for learned in plans] == [5]
+    spread_5 = rows[methods.SPREAD, 5]
+    assert spread_5["schedule"].count("C") == 5
+    page = (folder / "quality.html").read_text()
+    assert page.count("<article") == 2
+    assert all(prompt in page for prompt in measures.Task(*_two_prompts()).prompts)
+
+
+def _two_prompts():
+    scenes = benchmark.choose_scenes(2, 1000)
+    return [scene.caption() for scene in scenes], [1000, 1001]
+
+
+@pytest.mark.native
+def test_openvino_genai_draws_what_native_order_1_draws(pipeline):
+    native = Text2ImagePipeline(demo_model_path(), backend="native", **F32)
+    task = measures.Task([PROMPT], [3])
+    config = methods.native_config(9, 5)
+    by_python, by_genai = (
+        methods.Method(family, "", config, 9, 5) for family in (methods.NATIVE, methods.GENAI)
+    )
+    rows, examples = measures.run_benchmark(
+        pipeline, native, task, [by_python, by_genai], 9, None, lambda line: None
+    )
+    assert rows[1]["psnr_db"] == rows[2]["psnr_db"]
+    assert rows[2]["latents_db"] is None
+    assert [shown.family for shown in examples[0].pictures] == [row["family"] for row in rows]
