@@ -10,52 +10,21 @@ result.images[0].save("circle.png")
 print(result.report)
 """
 
-from .batch.run import run_batch
-from .caching.calibration import calibrate
-from .caching.config import TaylorSeerCacheConfig
-from .caching.error_control import ErrorControl
-from .caching.plan import CachePlan
-from .caching.presets import CalibrationWarning
-from .caching.schedule import InactiveCacheWarning, step_schedule
-from .flux.folder import demo_model_path
-from .generation.memory import MemoryWarning
-from .generation.report import GenerationReport
-from .generation.settings import ImageGenerationConfig
-from .model_files import ModelFolderError
-from .optimum.enable import cache_report, disable_cache, enable_cache
-from .optimum.report import CacheReport
-from .pictures.quality import psnr, ssim
-from .pictures.recipe import Recipe, RecipeError
-from .pictures.result import GenerationResult
-from .pipelines.base import PromptWarning
-from .pipelines.tasks import Image2ImagePipeline, InpaintingPipeline, Text2ImagePipeline
+import lazy_loader
+
 from .version import __version__ as __version__
 
-__all__ = [
-    "CachePlan",
-    "CacheReport",
-    "CalibrationWarning",
-    "ErrorControl",
-    "GenerationReport",
-    "GenerationResult",
-    "Image2ImagePipeline",
-    "ImageGenerationConfig",
-    "InactiveCacheWarning",
-    "InpaintingPipeline",
-    "MemoryWarning",
-    "ModelFolderError",
-    "PromptWarning",
-    "Recipe",
-    "RecipeError",
-    "TaylorSeerCacheConfig",
-    "Text2ImagePipeline",
-    "cache_report",
-    "calibrate",
-    "demo_model_path",
-    "disable_cache",
-    "enable_cache",
-    "psnr",
-    "run_batch",
-    "ssim",
-    "step_schedule",
-]
+ROOMS = (
+    "batch",
+    "caching",
+    "doctor",
+    "export",
+    "flux",
+    "generation",
+    "optimum",
+    "pictures",
+    "pipelines",
+)
+# nothing is loaded before it is used; `__init__.pyi` says where the names live
+__getattr__, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [name for name in _names if name not in (*ROOMS, "__version__")]

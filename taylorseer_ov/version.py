@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 __version__ = "0.1.0"
 
 
 def installed_version(package: str) -> str | None:
     """Return a package's version without importing it, None if it is not installed."""
+    from importlib import metadata  # slow to import, and not always needed
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

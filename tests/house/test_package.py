@@ -1,53 +1,48 @@
 """What the package promises to whoever imports it."""
 
+import importlib
 import subprocess
 import sys
 
 import taylorseer_ov
 
+HEAVY = {"numpy", "openvino", "openvino_genai", "openvino_tokenizers", "PIL", "tqdm", "torch"}
+HEAVY |= {"diffusers", "optimum", "transformers"}
 
-def test_public_names():
-    assert sorted(taylorseer_ov.__all__) == [
-        "CachePlan",
-        "CacheReport",
-        "CalibrationWarning",
-        "ErrorControl",
-        "GenerationReport",
-        "GenerationResult",
-        "Image2ImagePipeline",
-        "ImageGenerationConfig",
-        "InactiveCacheWarning",
-        "InpaintingPipeline",
-        "MemoryWarning",
-        "ModelFolderError",
-        "PromptWarning",
-        "Recipe",
-        "RecipeError",
-        "TaylorSeerCacheConfig",
-        "Text2ImagePipeline",
-        "cache_report",
-        "calibrate",
-        "demo_model_path",
-        "disable_cache",
-        "enable_cache",
-        "psnr",
-        "run_batch",
-        "ssim",
-        "step_schedule",
-    ]
+
+def loaded_by(code):
+    """Packages that are loaded after some lines of Python, in a process of their own."""
+    code += "\nimport sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_public_names_are_documented_and_belong_to_a_room_or_the_ground():
+    faces = [importlib.import_module(f"taylorseer_ov.{room}") for room in taylorseer_ov.ROOMS]
     for name in taylorseer_ov.__all__:
-        assert getattr(taylorseer_ov, name).__doc__
+        public = getattr(taylorseer_ov, name)
+        assert public.__doc__
+        room = public.__module__.split(".")[1]
+        if room in taylorseer_ov.ROOMS:
+            assert any(getattr(face, name, None) is public for face in faces), name
 
 
-def test_importing_needs_numpy_only():
-    code = "import sys, taylorseer_ov; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
-    listed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert "numpy" in listed
-    heavy = {"openvino", "openvino_genai", "openvino_tokenizers", "PIL", "tqdm", "torch"}
-    heavy |= {"diffusers", "optimum", "transformers"}
-    assert not heavy & set(listed)
+def test_every_name_of_a_room_is_there():
+    for room in taylorseer_ov.ROOMS:
+        face = importlib.import_module(f"taylorseer_ov.{room}")
+        assert face.__all__
+        assert [name for name in face.__all__ if not hasattr(face, name)] == []
+
+
+def test_importing_loads_nothing_heavy():
+    assert not HEAVY & loaded_by("import taylorseer_ov")
+    rooms = ", ".join(f"taylorseer_ov.{room}" for room in taylorseer_ov.ROOMS)
+    assert not HEAVY & loaded_by(f"import {rooms}")
+
+
+def test_caching_needs_numpy_only():
+    code = "import taylorseer_ov.caching as room\nfor name in room.__all__: getattr(room, name)"
+    assert HEAVY & loaded_by(code) == {"numpy"}
 
 
 def test_drawing_needs_no_torch_and_no_openvino_genai_in_the_python_backend():
@@ -58,12 +53,8 @@ def test_drawing_needs_no_torch_and_no_openvino_genai_in_the_python_backend():
         "        import numpy; return numpy.zeros(tuple(shape), numpy.float32)\n"
         "pipeline = Text2ImagePipeline(demo(), backend='python')\n"
         "pipeline.generate('a large red circle', generator=Noise(), num_inference_steps=1)\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    listed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"openvino_genai", "torch", "diffusers", "transformers"} & set(listed)
+    assert not {"openvino_genai", "torch", "diffusers", "transformers"} & loaded_by(code)
 
 
 def test_demo_model_is_there_and_small():

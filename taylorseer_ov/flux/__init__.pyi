@@ -1,0 +1,4 @@
+from .folder import FluxFolder as FluxFolder
+from .folder import demo_model_path as demo_model_path
+from .noise import NoiseGenerator as NoiseGenerator
+from .noise import StandardNormalGenerator as StandardNormalGenerator
