@@ -1,4 +1,7 @@
-"""Files written whole or not at all, and locks that the end of a process lets go of."""
+"""Files written whole or not at all, folders that can be written into, and locks.
+
+A lock is held by a process: its end lets go of it, however the process ends.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import itertools
 import os
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,6 +65,21 @@ def numbered(path: Path) -> Iterator[Path]:
     yield path
     for number in itertools.count(2):
         yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def writable_folder(folder: Path) -> Path:
+    """Make a folder, and check before minutes of work that files can be written into it.
+
+    Raises:
+        ValueError: saying why not; the caller adds what helps.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write into {str(folder)!r} ({error.strerror})") from error
+    return folder
 
 
 @contextmanager

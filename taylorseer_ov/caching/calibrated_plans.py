@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..checks import whole_number
+from ..files import write_over
 from ..model_files import read_json
 from .plan import CachePlan
 
@@ -109,9 +110,7 @@ def write_plans(folder: ModelFolder, plans: list[CalibratedPlan]) -> Path:
         "transformer": folder.fingerprint(),
         "plans": [_to_dict(kept[key]) for key in sorted(kept)],
     }
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_over(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
 
 

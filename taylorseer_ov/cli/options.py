@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,15 +204,12 @@ def cache_is_given(arguments: argparse.Namespace) -> bool:
 
 def writable_folder(folder: Path, option: str) -> Path:
     """Make a folder, and check before minutes of work that pictures can be written there."""
+    from ..files import writable_folder
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise MisuseError(
-            f"cannot write into {str(folder)!r} ({error.strerror}); choose another {option}"
-        ) from error
-    return folder
+        return writable_folder(folder)
+    except ValueError as error:
+        raise MisuseError(f"{error}; choose another {option}") from error
 
 
 def read_lines(path: Path) -> list[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..caching.calibrated_plans import PLANS_FILE, read_plans
+from ..files import write_over
 from ..flux.folder import FluxFolder, task_of
 from ..flux.folder_checks import CONFIGS, IR_FILES, check_index, read_ir
 from ..genai import draws_wrong_levels
@@ -160,9 +161,7 @@ def mend_scheduler(path: Path) -> Path:
     config = json.loads(before)
     del config["time_shift_type"]
     backup = _write_backup(file, before)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    part.replace(file)
+    write_over(file, (json.dumps(config, indent=2) + "\n").encode())
     return backup
 
 

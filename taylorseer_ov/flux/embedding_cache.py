@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..files import writable_folder
 from ..warning import warn
 
 # Some 120 prompts of 512 tokens for FLUX.1, whose T5 writes 8 MiB each.
@@ -64,14 +65,9 @@ class EmbeddingCache:
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self._folder, self._limit_bytes = folder, limit_bytes
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise ValueError(
-                f"embedding_cache: cannot write into {str(folder)!r} ({error.strerror}); "
-                "choose another folder"
-            ) from error
+            writable_folder(folder)
+        except ValueError as error:
+            raise ValueError(f"embedding_cache: {error}; choose another folder") from error
 
     def get(self, key: str) -> dict[str, Array] | None:
         """Return an entry's arrays; None if there is none, or a damaged one."""

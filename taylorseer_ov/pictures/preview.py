@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import Pictures
+from ..files import write_over
 from ..flux.folder import FluxFolder
 from ..flux.latents import unpack_latents
 from ..model_files import read_json
@@ -181,9 +182,7 @@ def write_preview(folder: FluxFolder, preview: LatentPreview) -> Path:
         "weights": preview.weights.tolist(),
         "bias": preview.bias.tolist(),
     }
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_over(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
 
 
@@ -307,10 +306,7 @@ def save_previews(folder: Path, name: str = "step") -> Show:
         raise FileExistsError(f"{present[0]} exists already; choose another folder for previews")
 
     def show(steps_done: int, png: bytes) -> None:
-        path = folder / f"{name}_{steps_done:03}.png"
-        part = path.with_suffix(".part")
-        part.write_bytes(png)
-        part.replace(path)
+        write_over(folder / f"{name}_{steps_done:03}.png", png)
 
     return show
 
