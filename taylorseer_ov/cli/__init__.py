@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="taylorseer-ov", description="Flux on OpenVINO, sped up by TaylorSeer caching."
     )
     parser.add_argument("--version", action="version", version=_version())
+    parser.set_defaults(parser=parser)  # from which completion makes its script
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         added = command.add_to(commands)

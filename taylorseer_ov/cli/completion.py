@@ -18,9 +18,10 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Print the script; `eval "$(taylorseer-ov completion bash)"` uses it."""
+    """Print the script of the whole `arguments.parser`.
+
+    `eval "$(taylorseer-ov completion bash)"` uses it.
+    """
     import shtab
 
-    from ..cli import build_parser
-
-    print(shtab.complete(build_parser(), arguments.shell))
+    print(shtab.complete(arguments.parser, arguments.shell))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..caching.plan import CachePlan
 from ..caching.policy import CachePolicy, Recorder
 from ..flux.embedding_cache import default_folder
 from ..flux.initial_image import InitialImage
+from .environment import Environment
 from .settings import ImageGenerationConfig
 
 StepCallback = Callable[[int, int, NDArray[np.float32]], bool | None]
@@ -131,6 +132,16 @@ class Job:
         latest = mask[3:][-8:]
         left = self.num_steps - len(mask)
         return sum(mask) + round(left * (sum(latest) + 2) / (len(latest) + 4))
+
+
+class Preparing(Protocol):
+    """What decides jobs and knows what would draw them, as the pipelines do."""
+
+    def prepare(self, prompt: str, *pictures: Any, **settings: Any) -> Job:
+        """Check what is asked, raising and warning as drawing it would."""
+
+    def environment(self, job: Job) -> Environment:
+        """Return what would draw a job."""
 
 
 @dataclass(frozen=True)

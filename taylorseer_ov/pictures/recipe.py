@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..caching.config import TaylorSeerCacheConfig
 from ..caching.error_control import ErrorControl
@@ -15,13 +15,10 @@ from ..caching.plan import CachePlan
 from ..checks import whole_number
 from ..flux.sampling import first_step
 from ..generation.environment import Environment, _require_names
-from ..generation.job import Job
+from ..generation.job import Job, Preparing
+from ..generation.report import GenerationReport
 from ..generation.settings import ImageGenerationConfig
 from .png import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, read_texts
-
-if TYPE_CHECKING:
-    from ..generation.report import GenerationReport
-    from ..pipelines.tasks import Text2ImagePipeline
 
 RECIPE_FORMAT = "taylorseer_ov.Recipe/1"
 OBJECTS = ("generator", "adapters")  # settings that a picture cannot hold
@@ -120,7 +117,7 @@ class Recipe:
             settings["cache"] = self.plan
         return {"prompt": self.prompt} | settings
 
-    def differences(self, pipeline: Text2ImagePipeline) -> list[str]:
+    def differences(self, pipeline: Preparing) -> list[str]:
         """Say in sentences why this pipeline would not draw the same picture; empty if it would."""
         sentences = []
         if self.interrupted:
