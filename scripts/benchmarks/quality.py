@@ -5,6 +5,8 @@
     python -m scripts.benchmarks.quality --steps 50        # at the presets' shares of other steps
     python -m scripts.benchmarks.quality MODEL_DIR         # another model trained on these shapes
     python -m scripts.benchmarks.quality MODEL_DIR --prompts MINE.txt --calibration-prompts MORE.txt
+    python -m scripts.benchmarks.quality --count 208 --runs 14 11 10 8 \\
+        --methods plain easycache native corrector error-control presets calibrated  # some, on more
 
 Each prompt is drawn once with every step computed. All else is measured by how like that it is:
 
@@ -12,10 +14,11 @@ Each prompt is drawn once with every step computed. All else is measured by how 
 - PSNR (dB) and SSIM of the pictures;
 - for the demo model, whether the picture still shows the scene that was asked for.
 
-Equal latents or pictures count as 100 dB. Methods are compared at equal numbers of transformer
-runs, and with plain sampling in so few steps, which needs no caching at all. Plans are calibrated
-here, on scenes of the training set; the evaluation takes held-out ones. openvino_genai draws the
-same prompts itself: it shows no latents, so pictures only.
+Equal latents or pictures count as 100 dB. Of each the mean over prompts is given, the 10th
+percentile (p10, interpolated linearly between prompts) and the worst prompt. Methods are compared
+at equal numbers of transformer runs, and with plain sampling in so few steps, which needs no
+caching at all. Plans are calibrated here, on scenes of the training set; the evaluation takes
+held-out ones. openvino_genai draws the same prompts itself: it shows no latents, so pictures only.
 
 Computes in f32. Prints a table, then one JSON document as the last line. The output folder gets the
 same document with the figures of every prompt, the plot, the page and the calibrated plans, in a
@@ -27,20 +30,30 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from scripts.benchmarks.cache_policies import MagCache, Recording
-from scripts.benchmarks.quality_measures import Row, Task, evaluate_targets, run_benchmark
-from scripts.benchmarks.quality_methods import TOLERANCES, build_methods, native_config
+from scripts.benchmarks.quality_measures import Row, Task, run_benchmark
+from scripts.benchmarks.quality_methods import (
+    CALIBRATED,
+    FAMILIES,
+    GENAI,
+    LEFT_OUT_IF_QUICK,
+    MAG,
+    TOLERANCES,
+    Method,
+    build_methods,
+    native_config,
+)
 from scripts.benchmarks.quality_page import Example, write_page
 from scripts.benchmarks.quality_plot import draw_plot, import_figure
 from scripts.demo.evaluate import choose_scenes
 from scripts.demo.judge import PictureJudge
 from scripts.demo.shapes import CANVAS
-from taylorseer_ov import ModelFolderError, Text2ImagePipeline, demo_model_path
+from taylorseer_ov import CachePlan, ModelFolderError, Text2ImagePipeline, demo_model_path
 from taylorseer_ov.caching.calibrated_plans import write_plans
 from taylorseer_ov.caching.calibration import calibrate
 from taylorseer_ov.caching.error_control import ErrorControl
@@ -57,31 +70,28 @@ MAG_RECORDINGS = 6
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print a line for each method: means, and behind the slash the worst prompt."""
+    """Print a line for each method."""
+    names = ("mean", "p10", "worst")
 
-    def pair(values: dict[str, float] | None, digits: int) -> str:
-        return f"{values['mean']:.{digits}f} / {values['worst']:.{digits}f}" if values else "-"
+    def figures(values: dict[str, float] | None, digits: int) -> str:
+        if values is None:
+            return "-"
+        return " / ".join(f"{values[name]:.{digits}f}" for name in names)
 
     print(
-        f"{'method':<21}{'setting':<17}{'runs':>5}{'latents dB':>15}{'PSNR dB':>15}"
-        f"{'SSIM':>17}{'right':>7}  schedule"
+        f"{'method':<21}{'setting':<17}{'runs':>5}{'latents dB':>22}{'PSNR dB':>22}"
+        f"{'SSIM':>26}{'right':>7}  schedule"
     )
+    each = " / ".join(names)
+    print(f"{'':<43}{each:>22}{each:>22}{each:>26}")
     for row in rows:
         right = "-" if row["right"] is None else f"{row['right']:.0%}"
         varies = f" and {row['schedules'] - 1} others" if row["schedules"] > 1 else ""
         print(
             f"{row['family']:<21}{row['setting']:<17}{row['runs']:>5.1f}"
-            f"{pair(row['latents_db'], 1):>15}{pair(row['psnr_db'], 1):>15}"
-            f"{pair(row['ssim'], 4):>17}{right:>7}  {row['schedule']}{varies}"
+            f"{figures(row['latents_db'], 1):>22}{figures(row['psnr_db'], 1):>22}"
+            f"{figures(row['ssim'], 4):>26}{right:>7}  {row['schedule']}{varies}"
         )
-
-
-def print_targets(targets: Sequence[dict[str, Any]]) -> None:
-    """Print a line for each target."""
-    for target in targets:
-        verdict = {True: "met", False: "MISSED", None: "not measured"}[target["passed"]]
-        value = "" if target["value"] is None else f"{target['value']:+.2f} dB, "
-        print(f"{verdict:<13}{target['target']}: {value}needed {target['needed']:+.1f} dB")
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -136,33 +146,8 @@ def rounded(value: Any) -> Any:
 
 
 def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, Any]:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "model", nargs="?", default="demo", help="a folder, or demo: the packaged one"
-    )
-    parser.add_argument("--count", type=int, help="how many prompts: 64, or 8 with --quick")
-    parser.add_argument("--steps", type=int, default=28, help="steps of the uncached picture")
-    parser.add_argument("--seed", type=int, default=1000, help="of the first picture")
-    parser.add_argument(
-        "--runs",
-        type=int,
-        nargs="+",
-        help="transformer runs to compare at: the presets', at 28 steps also 11 and 6",
-    )
-    parser.add_argument(
-        "--tolerances", type=float, nargs="+", default=TOLERANCES, help="of the error control"
-    )
-    parser.add_argument("--prompts", type=Path, help="text file: draw these, one a line")
-    parser.add_argument(
-        "--calibration-prompts", type=Path, help="text file: calibrate on these, one a line"
-    )
-    parser.add_argument(
-        "--calibration-count", type=int, help="how many of them: all, or 9 with --quick"
-    )
-    parser.add_argument("--output-dir", type=Path, default=Path("quality"), help="gets all files")
-    parser.add_argument("--quick", action="store_true", help="fewer prompts and methods")
-    parser.add_argument("--page", action="store_true", help="also write quality.html")
-    parser.add_argument("--no-plot", action="store_true", help="do without matplotlib")
+    """Read the command line, and settle what depends on several of its options."""
+    parser = build_parser()
     arguments = parser.parse_args(argv)
     for name in ("count", "calibration_count"):
         value = getattr(arguments, name)
@@ -176,34 +161,123 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser
     for runs in arguments.runs:
         if not 3 <= runs < arguments.steps:
             parser.error(f"--runs must be from 3 to {arguments.steps - 1}, got {runs}")
+    arguments.runs = list(dict.fromkeys(arguments.runs))
+    arguments.families = {FAMILIES[name] for name in arguments.methods or FAMILIES}
+    if arguments.quick and arguments.methods is None:
+        arguments.families.difference_update(LEFT_OUT_IF_QUICK)
     return parser, arguments
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Say what the command line takes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    option = parser.add_argument
+    option("model", nargs="?", default="demo", help="a folder, or demo: the packaged one")
+    option("--count", type=int, help="how many prompts: 64, or 8 with --quick")
+    option("--steps", type=int, default=28, help="steps of the uncached picture")
+    option("--seed", type=int, default=1000, help="of the first picture")
+    option(
+        "--runs",
+        type=int,
+        nargs="+",
+        help="transformer runs to compare at: the presets', at 28 steps also 11 and 6",
+    )
+    option(
+        "--methods",
+        choices=FAMILIES,
+        nargs="+",
+        metavar="METHOD",
+        help=f"compare these only, of {', '.join(FAMILIES)}; `presets` are not calibrated",
+    )
+    option("--tolerances", type=float, nargs="+", default=TOLERANCES, help="of the error control")
+    option("--prompts", type=Path, help="text file: draw these, one a line")
+    option("--calibration-prompts", type=Path, help="text file: calibrate on these, one a line")
+    option("--calibration-count", type=int, help="how many of them: all, or 9 with --quick")
+    option("--output-dir", type=Path, default=Path("quality"), help="gets all files")
+    option("--quick", action="store_true", help="fewer prompts and methods")
+    option("--page", action="store_true", help="also write quality.html")
+    option("--no-plot", action="store_true", help="do without matplotlib")
+    return parser
+
+
+def prepare(arguments: argparse.Namespace) -> tuple[Task, list[str]]:
+    """Choose the prompts to draw and to calibrate on, and check all else that was asked for.
+
+    Raises:
+        ValueError: for a prompt in both, too few runs, a tolerance that is none.
+        OSError: for a file of prompts that cannot be read.
+        RuntimeError: if the plot has no matplotlib.
+    """
+    if not arguments.no_plot:
+        import_figure()
+    quick = arguments.quick
+    task = choose_task(arguments, arguments.count or (8 if quick else 64))
+    prompts = read_prompts(arguments.calibration_prompts or CALIBRATION_PROMPTS)
+    prompts = prompts[: arguments.calibration_count or (9 if quick else None)]
+    both = sorted(set(prompts) & set(task.prompts))
+    if both:
+        raise ValueError(f"{both[0]!r} would be measured and calibrated on: keep them apart")
+    for count in arguments.runs:
+        native_config(arguments.steps, count)
+    for tolerance in arguments.tolerances:
+        ErrorControl(tolerance)
+    return task, prompts
+
+
+def learn(
+    arguments: argparse.Namespace,
+    pipeline: Text2ImagePipeline,
+    prompts: Sequence[str],
+    say: Callable[[str], object],
+) -> tuple[list[Method], MagCache | None]:
+    """Calibrate what needs it, write the plans, and list the methods to compare."""
+    steps, families = arguments.steps, arguments.families
+    mag_cache = None
+    plans: list[CachePlan] = []
+    if MAG in families:
+        mag_cache = MagCache.calibrate(record_runs(pipeline, prompts[:MAG_RECORDINGS], steps))
+    if CALIBRATED in families:
+        learned = calibrate(
+            pipeline,
+            prompts,
+            steps,
+            transformer_runs=arguments.runs,
+            rounds=1 if arguments.quick else 3,
+            first_seed=CALIBRATION_SEED,
+            say=say,
+        )
+        # in the same form as beside a model
+        fingerprint = pipeline.folder.fingerprint
+        write_plans(SimpleNamespace(path=arguments.output_dir, fingerprint=fingerprint), learned)
+        plans = [calibrated.plan for calibrated in learned]
+    methods = build_methods(
+        pipeline.sigmas(num_inference_steps=steps),
+        arguments.runs,
+        families,
+        plans=plans,
+        mag_cache=mag_cache,
+        tolerances=arguments.tolerances,
+        quick=arguments.quick,
+    )
+    return methods, mag_cache
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser, arguments = parse_arguments(argv)
-    quick, steps, runs = arguments.quick, arguments.steps, list(dict.fromkeys(arguments.runs))
     folder = demo_model_path() if arguments.model == "demo" else Path(arguments.model)
     properties = {"INFERENCE_PRECISION_HINT": "f32"}
     try:
-        if not arguments.no_plot:
-            import_figure()
-        task = choose_task(arguments, arguments.count or (8 if quick else 64))
-        prompts = read_prompts(arguments.calibration_prompts or CALIBRATION_PROMPTS)
-        prompts = prompts[: arguments.calibration_count or (9 if quick else None)]
-        both = sorted(set(prompts) & set(task.prompts))
-        if both:
-            raise ValueError(f"{both[0]!r} would be measured and calibrated on: keep them apart")
-        for count in runs:
-            native_config(steps, count)
-        for tolerance in arguments.tolerances:
-            ErrorControl(tolerance)
+        task, prompts = prepare(arguments)
         pipeline = Text2ImagePipeline(folder, "CPU", backend="python", **properties)
     except (OSError, ValueError, RuntimeError, ModelFolderError) as error:
         parser.error(str(error))
-    obstacle = missing_native_support()
-    native = None
-    if obstacle is None:
-        native = Text2ImagePipeline(folder, "CPU", backend="native", **properties)
+    native, obstacle = None, None
+    if GENAI in arguments.families:
+        obstacle = missing_native_support()
+        if obstacle is None:
+            native = Text2ImagePipeline(folder, "CPU", backend="native", **properties)
+        else:
+            arguments.families.remove(GENAI)
     defaults = pipeline.get_generation_config()
     # the judge knows the demo model's pictures only
     judged = task.scenes is not None and (defaults.height, defaults.width) == (CANVAS, CANVAS)
@@ -212,51 +286,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    mag_cache = MagCache.calibrate(record_runs(pipeline, prompts[:MAG_RECORDINGS], steps))
-    calibrated = calibrate(
-        pipeline,
-        prompts,
-        steps,
-        transformer_runs=runs,
-        rounds=1 if quick else 3,
-        first_seed=CALIBRATION_SEED,
-        say=say,
-    )
-    # in the same form as beside a model
-    beside = SimpleNamespace(path=arguments.output_dir, fingerprint=pipeline.folder.fingerprint)
-    write_plans(beside, calibrated)
-    methods = build_methods(
-        pipeline.sigmas(num_inference_steps=steps),
-        runs,
-        [learned.plan for learned in calibrated],
-        mag_cache,
-        tolerances=arguments.tolerances,
-        with_native=native is not None,
-        quick=quick,
-    )
-    rows, examples = run_benchmark(
-        pipeline, native, task, methods, steps, PictureJudge() if judged else None, say
-    )
-    targets = evaluate_targets(rows) if steps == 28 else None
-
+    methods, mag_cache = learn(arguments, pipeline, prompts, say)
+    judge = PictureJudge() if judged else None
+    rows, examples = run_benchmark(pipeline, native, task, methods, arguments.steps, judge, say)
     print_table(rows)
     if obstacle is not None:
         print(f"openvino_genai itself drew nothing: {obstacle}")
-    if targets is not None:
-        print()
-        print_targets(targets)
-    summary: dict[str, Any] = {
-        "model": folder.resolve().name,
-        "steps": steps,
-        "count": len(task.prompts),
-        "seed": arguments.seed,
-        "calibration_count": len(prompts),
-        "quick": quick,
-        "methods": rows,
-        "mag_ratios": mag_cache.ratios,
-        "targets": targets,
-    }
-    summary = rounded(summary)
+    summary = rounded(
+        {
+            "model": folder.resolve().name,
+            "steps": arguments.steps,
+            "count": len(task.prompts),
+            "seed": arguments.seed,
+            "calibration_count": len(prompts),
+            "quick": arguments.quick,
+            "methods": rows,
+            "mag_ratios": None if mag_cache is None else mag_cache.ratios,
+        }
+    )
     save(arguments, summary, examples)
     for row in summary["methods"]:
         del row["prompts"]

@@ -10,17 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.benchmarks.quality_methods import (
-    CALIBRATED,
-    CONTROLLED,
-    CORRECTED_SIGMA,
-    CORRECTED_STEP,
-    GENAI,
-    NATIVE,
-    PLAIN,
-    UNCACHED,
-    Method,
-)
+from scripts.benchmarks.quality_methods import GENAI, UNCACHED, Method
 from scripts.benchmarks.quality_page import Example, Shown
 from scripts.demo.judge import PictureJudge, compare
 from scripts.demo.shapes import Scene
@@ -96,23 +86,28 @@ def measure(
         verdicts = judge.judge(np.stack(drawn.pictures))
         by_prompt["right"] = compare(task.scenes, verdicts)["everything"].tolist()
 
-    def summary(name: str) -> dict[str, float] | None:
-        values = by_prompt.get(name)
-        return values and {"mean": math.fsum(values) / len(values), "worst": min(values)}
-
     right = by_prompt.get("right")
     return {
         "family": method.family,
         "setting": method.setting,
         "scheduled_runs": method.runs,
         "runs": math.fsum(by_prompt["runs"]) / len(pairs),
-        "latents_db": summary("latents_db"),
-        "psnr_db": summary("psnr_db"),
-        "ssim": summary("ssim"),
+        "latents_db": summarize(by_prompt["latents_db"]) if drawn.latents else None,
+        "psnr_db": summarize(by_prompt["psnr_db"]),
+        "ssim": summarize(by_prompt["ssim"]),
         "right": None if right is None else sum(right) / len(right),
         "schedule": drawn.schedules[0],
         "schedules": len(set(drawn.schedules)),
         "prompts": by_prompt,
+    }
+
+
+def summarize(values: Sequence[float]) -> dict[str, float]:
+    """Return the mean over prompts, the 10th percentile (interpolated linearly) and the worst."""
+    return {
+        "mean": math.fsum(values) / len(values),
+        "p10": float(np.percentile(values, 10)),
+        "worst": min(values),
     }
 
 
@@ -167,56 +162,3 @@ def shown(row: Row, drawn: Drawn, i: int) -> Shown:
         psnr_db=value("psnr_db"),
         right=value("right"),
     )
-
-
-# --- targets -------------------------------------------------------------------------------------
-
-
-def evaluate_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Say which of the project's targets for 28 steps are met, by likeness of the latents.
-
-    Returns:
-        For each target its text, the value reached, the value needed in dB, and `passed`; where
-        what it compares was not measured, value and `passed` are None.
-    """
-    targets: list[dict[str, Any]] = []
-
-    def decibels(family: str, runs: int, which: str = "mean") -> float | None:
-        for row in rows:
-            if row["family"] == family and row["scheduled_runs"] == runs:
-                value: float = row["latents_db"][which]
-                return value
-        return None
-
-    def minus(a: float | None, b: float | None) -> float | None:
-        return None if a is None or b is None else a - b
-
-    def require(text: str, value: float | None, needed: float) -> None:
-        passed = None if value is None else value >= needed
-        targets.append({"target": text, "value": value, "needed": needed, "passed": passed})
-
-    for family in (CORRECTED_STEP, CORRECTED_SIGMA):
-        gains = [minus(decibels(family, runs), decibels(NATIVE, runs)) for runs in (14, 11, 10)]
-        known = [gain for gain in gains if gain is not None]
-        mean = math.fsum(known) / 3 if len(known) == 3 else None
-        require(f"{family}: mean gain over native at 14, 11 and 10 runs", mean, 1.0)
-        lowest = min(known) if len(known) == 3 else None
-        require(f"{family}: lowest gain over native at 14, 11 and 10 runs", lowest, -0.2)
-    for runs in (14, 10, 8):
-        gain = minus(decibels(CALIBRATED, runs), decibels(NATIVE, runs))
-        require(f"calibrated: gain over native at {runs} runs", gain, 6.0)
-    for fewer, more in ((10, 14), (8, 10)):
-        gain = minus(decibels(CALIBRATED, fewer), decibels(NATIVE, more))
-        require(f"calibrated at {fewer} runs: gain over native at {more}", gain, 0.0)
-    gain = minus(decibels(CALIBRATED, 6), decibels(PLAIN, 6))
-    require("calibrated at 6 runs: gain over plain sampling in 6 steps", gain, 8.0)
-    gain = minus(decibels(CALIBRATED, 14, "worst"), decibels(NATIVE, 14, "worst"))
-    require("calibrated at 14 runs: worst prompt, gain over native's worst", gain, 0.0)
-    native_runs = sorted(row["scheduled_runs"] for row in rows if row["family"] == NATIVE)
-    for row in rows:
-        enough = [runs for runs in native_runs if runs >= row["runs"]]
-        if row["family"] == CONTROLLED and enough:
-            gain = minus(row["latents_db"]["mean"], decibels(NATIVE, enough[0]))
-            text = f"error control, {row['setting']}, {row['runs']:.1f} runs"
-            require(f"{text}: gain over native at {enough[0]}", gain, 0.0)
-    return targets

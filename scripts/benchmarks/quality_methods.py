@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,24 @@ EASY = "EasyCache"
 EASY_OUTPUT = "EasyCache on outputs"
 MAG = "MagCache on outputs"
 GENAI = "openvino_genai"
+# as the command line calls them
+FAMILIES = {
+    "plain": PLAIN,
+    "reuse": REUSE,
+    "native": NATIVE,
+    "order-1-sigma": SIGMA_1,
+    "order-2-sigma": SIGMA_2,
+    "corrector-step": CORRECTED_STEP,
+    "corrector": CORRECTED_SIGMA,
+    "presets": SPREAD,
+    "calibrated": CALIBRATED,
+    "error-control": CONTROLLED,
+    "easycache": EASY,
+    "easycache-outputs": EASY_OUTPUT,
+    "magcache": MAG,
+    "openvino_genai": GENAI,
+}
+LEFT_OUT_IF_QUICK = (SIGMA_1, SIGMA_2, CORRECTED_STEP)
 
 # (cache_interval, disable_cache_before_step, disable_cache_after_step) by transformer runs
 NATIVE_AT_28 = {14: (3, 6, -2), 11: (4, 4, -2), 10: (5, 4, -2), 8: (6, 3, -1)}
@@ -97,16 +115,37 @@ def setting_of(config: TaylorSeerCacheConfig) -> str:
 def build_methods(
     sigmas: np.ndarray,
     runs: Sequence[int],
-    plans: Sequence[CachePlan],
-    mag_cache: MagCache,
+    families: Collection[str],
     *,
+    plans: Sequence[CachePlan] = (),
+    mag_cache: MagCache | None = None,
     tolerances: Sequence[float] = TOLERANCES,
-    with_native: bool = True,
     quick: bool = False,
 ) -> list[Method]:
-    """List the methods in the order of the table; with openvino_genai's own drawing if wanted."""
+    """List the methods of these families in the order of the table.
+
+    Args:
+        plans: the calibrated ones.
+        mag_cache: with ratios of the model, without which it is left out.
+        quick: of what decides while drawing take one setting, the middle one.
+    """
+    methods = [
+        *_scheduled(sigmas, runs),
+        *(
+            Method(CALIBRATED, "own schedule", plan, len(sigmas) - 1, plan.transformer_runs)
+            for plan in plans
+        ),
+        *_deciding(len(sigmas) - 1, mag_cache, tolerances, quick),
+        *_drawn_by_genai(len(sigmas) - 1, runs),
+    ]
+    order = list(dict.fromkeys(method.family for method in methods))
+    methods.sort(key=lambda method: order.index(method.family))
+    return [method for method in methods if method.family in families]
+
+
+def _scheduled(sigmas: np.ndarray, runs: Sequence[int]) -> list[Method]:
+    """What needs no calibration and runs the transformer as often as asked."""
     steps = len(sigmas) - 1
-    configs = {count: native_config(steps, count) for count in runs}
     variants: dict[str, dict[str, Any]] = {
         REUSE: {"max_order": 0},
         NATIVE: {},
@@ -115,21 +154,24 @@ def build_methods(
         CORRECTED_STEP: {"corrector": True},
         CORRECTED_SIGMA: {"corrector": True, "abscissa": "sigma"},
     }
-    if quick:
-        variants = {name: variants[name] for name in (REUSE, NATIVE, CORRECTED_SIGMA)}
     methods = [Method(PLAIN, f"{count} steps", None, count, count) for count in runs]
-    methods += [
-        Method(name, setting_of(config), dataclasses.replace(config, **changes), steps, count)
-        for name, changes in variants.items()
-        for count, config in configs.items()
-    ]
+    for name, changes in variants.items():
+        for count in runs:
+            config = native_config(steps, count)
+            cache = dataclasses.replace(config, **changes)
+            methods.append(Method(name, setting_of(config), cache, steps, count))
     for count in runs:
         mask = spread_runs(steps, count)
         plan = CachePlan.from_mask(mask, sigmas, abscissa="sigma", corrector=True)
         methods.append(Method(SPREAD, "not calibrated", plan, steps, count))
-    methods += [
-        Method(CALIBRATED, "own schedule", plan, steps, plan.transformer_runs) for plan in plans
-    ]
+    return methods
+
+
+def _deciding(
+    steps: int, mag_cache: MagCache | None, tolerances: Sequence[float], quick: bool
+) -> list[Method]:
+    """What decides while drawing, however many runs that makes."""
+    methods = []
     middle = (len(tolerances) - 1) // 2
     for tolerance in tolerances[middle : middle + 1] if quick else tolerances:
         control = ErrorControl(tolerance)
@@ -139,17 +181,20 @@ def build_methods(
         methods.append(Method(EASY, setting, EasyCache(threshold), steps))
         on_outputs = EasyCache(threshold, cached="output")
         methods.append(Method(EASY_OUTPUT, setting, on_outputs, steps))
+    if mag_cache is None:
+        return methods
     for threshold, most, retention in MAG_SETTINGS[2:3] if quick else MAG_SETTINGS:
         policy = dataclasses.replace(
             mag_cache, threshold=threshold, max_skip_steps=most, retention_ratio=retention
         )
-        setting = f"{threshold:g}, {most}, {retention:g}"
-        methods.append(Method(MAG, setting, policy, steps))
-    if with_native:
-        methods += [
-            Method(GENAI, setting_of(config), config, steps, count)
-            for count, config in configs.items()
-            if steps != 28 or count in NATIVE_AT_28
-        ]
-    families = list(dict.fromkeys(method.family for method in methods))
-    return sorted(methods, key=lambda method: families.index(method.family))
+        methods.append(Method(MAG, f"{threshold:g}, {most}, {retention:g}", policy, steps))
+    return methods
+
+
+def _drawn_by_genai(steps: int, runs: Sequence[int]) -> list[Method]:
+    configs = {
+        count: native_config(steps, count) for count in runs if steps != 28 or count in NATIVE_AT_28
+    }
+    return [
+        Method(GENAI, setting_of(config), config, steps, count) for count, config in configs.items()
+    ]

@@ -84,8 +84,6 @@ def build_page(summary: dict[str, Any], examples: Sequence[Example], plot: bytes
             f'src="{_data_uri(plot)}" alt="Likeness of latents and pictures over transformer '
             'runs; the table has the figures"></section>'
         )
-    if summary["targets"]:
-        parts.append(_targets(summary["targets"]))
     parts += [_table(summary["methods"]), f"</main><script>{SCRIPT}</script></body></html>"]
     return "\n".join(parts)
 
@@ -191,29 +189,11 @@ def _decibels(value: float | None) -> str:
 # --- tables --------------------------------------------------------------------------------------
 
 
-def _targets(targets: Sequence[dict[str, Any]]) -> str:
-    words = {True: "met", False: "missed", None: "not measured"}
-    lines = "".join(
-        f'<tr class="{words[target["passed"]].split()[0]}"><td>{words[target["passed"]]}</td>'
-        f"<td>{escape(target['target'])}</td><td>{_signed(target['value'])}</td>"
-        f"<td>{_signed(target['needed'])}</td></tr>"
-        for target in targets
-    )
-    return (
-        '<section><h2>Targets</h2><div class="scroll"><table><thead><tr><th>Result</th>'
-        "<th>Likeness of the latents</th><th>dB</th><th>needed</th></tr></thead>"
-        f"<tbody>{lines}</tbody></table></div></section>"
-    )
-
-
-def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.2f}"
-
-
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     heads = (
-        "<th>Method</th><th>Setting</th><th>Runs</th><th>Latents dB</th><th>worst</th>"
-        "<th>PSNR dB</th><th>worst</th><th>SSIM</th><th>worst</th><th>Right</th><th>Steps</th>"
+        "<th>Method</th><th>Setting</th><th>Runs</th><th>Latents dB</th><th>p10</th><th>worst</th>"
+        "<th>PSNR dB</th><th>p10</th><th>worst</th><th>SSIM</th><th>p10</th><th>worst</th>"
+        "<th>Right</th><th>Steps</th>"
     )
     lines = []
     for row in rows:
@@ -222,7 +202,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
             values = row[name]
             cells += [
                 NOTHING if values is None else f"{values[which]:.{digits}f}"
-                for which in ("mean", "worst")
+                for which in ("mean", "p10", "worst")
             ]
         cells.append(NOTHING if row["right"] is None else f"{row['right']:.0%}")
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
@@ -231,8 +211,9 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
             f"{numbers}<td>{_timeline(row['schedule'])}</td></tr>"
         )
     return (
-        "<section><h2>All figures</h2><p>Means over prompts and the worst prompt. The steps are "
-        "those of the first prompt; methods that decide while drawing may differ in others.</p>"
+        "<section><h2>All figures</h2><p>Means over prompts, their 10th percentile (p10) and the "
+        "worst prompt. The steps are those of the first prompt; methods that decide while drawing "
+        "may differ in others.</p>"
         f'<div class="scroll"><table class="figures"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div></section>"
     )

@@ -1,4 +1,4 @@
-"""The quality benchmark: its methods, its targets, its plot, its page, a short run."""
+"""The quality benchmark: its methods, its figures, its plot, its page, a short run."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from taylorseer_ov.caching.calibrated_plans import read_plans
 from taylorseer_ov.caching.schedule import step_schedule
 from tests.common import F32, PROMPT
 
-# --- methods and targets ---
+# --- methods and figures ---
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,13 @@ def row(family, runs, mean, worst=None, setting="", scheduled=True):
         "setting": setting,
         "scheduled_runs": runs if scheduled else None,
         "runs": float(runs),
-        "latents_db": {"mean": mean, "worst": mean - 5 if worst is None else worst},
-        "psnr_db": {"mean": mean + 6, "worst": mean},
-        "ssim": {"mean": 0.99, "worst": 0.9},
+        "latents_db": {
+            "mean": mean,
+            "p10": mean - 2,
+            "worst": mean - 5 if worst is None else worst,
+        },
+        "psnr_db": {"mean": mean + 6, "p10": mean + 3, "worst": mean},
+        "ssim": {"mean": 0.99, "p10": 0.95, "worst": 0.9},
         "right": 0.5,
         "schedule": "CC.C",
         "schedules": 1,
@@ -78,36 +82,29 @@ ROWS = [
 ]
 
 
-def test_targets_on_hand_made_numbers():
-    found = {t["target"]: (t["value"], t["passed"]) for t in measures.evaluate_targets(ROWS)}
-    assert found == {
-        "corrected, step: mean gain over native at 14, 11 and 10 runs": (
-            pytest.approx(6.7 / 3),
-            True,
-        ),
-        "corrected, step: lowest gain over native at 14, 11 and 10 runs": (
-            pytest.approx(-0.3),
-            False,
-        ),
-        "corrected, sigma: mean gain over native at 14, 11 and 10 runs": (1, True),
-        "corrected, sigma: lowest gain over native at 14, 11 and 10 runs": (1, True),
-        "calibrated: gain over native at 14 runs": (10, True),
-        "calibrated: gain over native at 10 runs": (7, True),
-        "calibrated: gain over native at 8 runs": (3, False),
-        "calibrated at 10 runs: gain over native at 14": (1, True),
-        "calibrated at 8 runs: gain over native at 10": (-1, False),
-        "calibrated at 6 runs: gain over plain sampling in 6 steps": (8, True),
-        "calibrated at 14 runs: worst prompt, gain over native's worst": (-1, False),
-        "error control, middle, 10.5 runs: gain over native at 11": (0.5, True),
-        "error control, high, 7.0 runs: gain over native at 8": (-1, False),
-    }
+def test_tenth_percentile_lies_between_prompts():
+    values = [float(value) for value in [7, 3, 9, 1, 5]]
+    assert measures.summarize(values) == {"mean": 5, "p10": pytest.approx(1.8), "worst": 1}
 
 
-def test_a_target_without_its_figures_is_neither_met_nor_missed(capsys):
-    targets = measures.evaluate_targets(ROWS[:3])
-    assert {target["passed"] for target in targets} == {None}
-    benchmark.print_targets(targets)
-    assert capsys.readouterr().out.count("not measured") == len(targets)
+def test_chosen_methods_only():
+    sigmas = np.linspace(1, 0, 29)
+    wanted = {methods.FAMILIES[name] for name in ("presets", "native", "plain", "magcache")}
+    built = methods.build_methods(sigmas, [14, 8], wanted)
+    # without ratios there is no MagCache
+    assert [(method.family, method.runs) for method in built] == [
+        (family, runs)
+        for family in (methods.PLAIN, methods.NATIVE, methods.SPREAD)
+        for runs in (14, 8)
+    ]
+
+
+def test_quick_takes_fewer_methods_unless_they_are_named():
+    def chosen(*options):
+        return benchmark.parse_arguments(["--quick", *options])[1].families
+
+    assert methods.SIGMA_2 not in chosen()
+    assert chosen("--methods", "order-2-sigma") == {methods.SIGMA_2}
 
 
 @pytest.mark.parametrize(
@@ -143,6 +140,7 @@ def test_says_that_matplotlib_is_missing(monkeypatch, capsys):
         (["--count", "0"], "--count must be at least 1"),
         (["--no-plot", "--tolerances", "0.01", "-1"], "tolerance must be finite and not negative"),
         (["--prompts", "mine.txt"], "needs --calibration-prompts"),
+        (["--methods", "caching"], "invalid choice: 'caching'"),
         (["nowhere", "--no-plot"], "nowhere"),
         (["--no-plot", "--prompts", "no.txt", "--calibration-prompts", "no.txt"], r"no\.txt"),
     ],
@@ -186,7 +184,6 @@ def test_page_escapes_text_and_loads_nothing():
         "steps": 4,
         "count": 1,
         "methods": ROWS,
-        "targets": measures.evaluate_targets(ROWS),
     }
     page = build_page(summary, [Example(prompt, 7, pictures)], plot=b"not really a PNG")
     assert prompt not in page
@@ -201,11 +198,10 @@ def test_page_escapes_text_and_loads_nothing():
     assert not re.search(r"@import|url\(|<link|<iframe", text)
 
 
-def test_page_without_pictures_plot_and_targets():
-    summary = {"model": "demo", "steps": 9, "count": 0, "methods": ROWS, "targets": None}
+def test_page_without_pictures_and_plot():
+    summary = {"model": "demo", "steps": 9, "count": 0, "methods": ROWS}
     page = build_page(summary, [], None)
     assert "All figures" in page
-    assert "Targets" not in page
 
 
 # --- a short run ---
@@ -223,7 +219,6 @@ def test_quick_run_on_the_demo_model(pipeline, tmp_path, capsys):
     native = rows[methods.NATIVE, 5]
     assert native["runs"] == 5
     assert 0 < native["latents_db"]["worst"] <= native["latents_db"]["mean"] < 100
-    assert summary["targets"] is None
     assert len(summary["mag_ratios"]) == 9
     folder = tmp_path / "out"
     detailed = json.loads((folder / "quality.json").read_text())
