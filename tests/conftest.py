@@ -8,6 +8,8 @@ import pytest
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from tests.common import F32, save_untrained
 
+pytest.register_assert_rewrite("tests.batch.common")
+
 
 @pytest.fixture(scope="session")
 def pipeline():

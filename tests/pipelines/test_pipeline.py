@@ -1,6 +1,4 @@
-"""Text to image on the Python backend: settings, callbacks, shapes, misuse."""
-
-import threading
+"""Text to image on the Python backend: settings, shapes, prompts."""
 
 import numpy as np
 import pytest
@@ -15,9 +13,7 @@ from taylorseer_ov import (
     demo_model_path,
 )
 from tests.common import F32, PROMPT
-
-SHORT = {"num_inference_steps": 4}
-QUICK_CACHE = TaylorSeerCacheConfig(3, 2, -1)
+from tests.pipelines.common import QUICK_CACHE, SHORT
 
 
 def test_result_and_report(pipeline):
@@ -97,72 +93,6 @@ def test_a_generator_of_another_shape_is_refused(pipeline):
         pipeline.generate(PROMPT, generator=Wrong(), **SHORT)
 
 
-# --- callbacks ---
-
-
-def test_callback_sees_every_step_in_order_in_this_thread(pipeline):
-    seen = []
-
-    def callback(step, num_steps, latents):
-        seen.append((step, num_steps, latents.shape, threading.current_thread()))
-
-    pipeline.generate(PROMPT, callback=callback, **SHORT)
-    here = threading.current_thread()
-    assert seen == [(step, 4, (1, 64, 64), here) for step in range(4)]
-
-
-def test_callback_stops_before_the_next_step(pipeline):
-    kept = []
-
-    def callback(step, num_steps, latents):
-        kept.append(latents)
-        return step == 1
-
-    result = pipeline.generate(PROMPT, callback=callback, num_inference_steps=6)
-    assert result.report.interrupted
-    assert len(result.report.step_s) == len(kept) == 2
-    assert np.array_equal(result.data, pipeline.decode(kept[-1]))
-    assert "interrupted" in str(result.report)
-
-
-def test_stopping_after_the_last_step_is_no_interruption(pipeline):
-    stop_at_end = pipeline.generate(PROMPT, callback=lambda step, *_: step == 3, **SHORT)
-    assert not stop_at_end.report.interrupted
-
-
-def test_an_exception_in_the_callback_reaches_the_caller_and_leaves_nothing(pipeline):
-    def callback(step, num_steps, latents):
-        raise ZeroDivisionError("from the callback")
-
-    cache = {"taylorseer_config": QUICK_CACHE, "num_inference_steps": 9}
-    before = pipeline.generate(PROMPT, **cache).data
-    with pytest.raises(ZeroDivisionError, match="from the callback"):
-        pipeline.generate(PROMPT, callback=callback, **cache)
-    assert np.array_equal(before, pipeline.generate(PROMPT, **cache).data)
-
-
-def test_what_a_callback_does_to_its_latents_does_no_harm(pipeline):
-    def callback(step, num_steps, latents):
-        latents[...] = 0
-
-    plain = pipeline.generate(PROMPT, **SHORT).data
-    assert np.array_equal(plain, pipeline.generate(PROMPT, callback=callback, **SHORT).data)
-
-
-def test_progress_counts_transformer_runs(pipeline):
-    seen = []
-    pipeline.generate(
-        PROMPT,
-        progress=lambda *counts: seen.append(counts),
-        num_inference_steps=9,
-        taylorseer_config=QUICK_CACHE,
-    )
-    assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
-
-
-# --- presets, plans, error control ---
-
-
 @pytest.mark.parametrize(("name", "runs"), [("high", 14), ("balanced", 10), ("fast", 8)])
 def test_presets_are_shares_of_the_steps(pipeline, name, runs):
     report = pipeline.generate(PROMPT, cache=name).report
@@ -201,9 +131,6 @@ def test_recorder_sees_the_outputs_of_the_runs(pipeline):
     assert seen == dict.fromkeys((0, 1, 4, 7, 8), (1, 64, 64))
 
 
-# --- shapes and devices ---
-
-
 def test_static_shapes_draw_the_same_picture(pipeline):
     static = Text2ImagePipeline(demo_model_path(), backend="python", **F32)
     static.reshape(1, 96, 128, 3.5)
@@ -240,9 +167,6 @@ def test_properties_reach_openvino(tmp_path):
         Text2ImagePipeline(demo_model_path(), backend="python", NO_SUCH_PROPERTY=1).compile("CPU")
 
 
-# --- the stored configuration ---
-
-
 def test_stored_settings_are_used_and_copied():
     pipeline = Text2ImagePipeline(demo_model_path(), backend="python")
     config = pipeline.get_generation_config()
@@ -273,79 +197,6 @@ def test_metrics_have_native_names(pipeline):
     assert metrics.get_inference_duration() < metrics.get_generate_duration()
     with pytest.raises(RuntimeError, match="nothing was generated yet"):
         Text2ImagePipeline(demo_model_path()).get_performance_metrics()
-
-
-# --- misuse ---
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"heigth": 64}, TypeError, "unknown setting 'heigth'; did you mean 'height'"),
-        ({"generation_config": 1}, TypeError, "unknown setting 'generation_config'"),
-        ({"height": 72}, ValueError, "height must be a multiple of 16, got 72; 64 is the nearest"),
-        ({"width": 0}, ValueError, "width must be a whole number of at least 16, got 0"),
-        ({"num_inference_steps": 0}, ValueError, "num_inference_steps .* at least 1, got 0"),
-        ({"num_inference_steps": 2.0}, TypeError, "num_inference_steps .*got 2.0"),
-        ({"num_images_per_prompt": 0}, ValueError, "num_images_per_prompt .* at least 1, got 0"),
-        ({"max_sequence_length": 513}, ValueError, "max_sequence_length .* 1 to 512, got 513"),
-        ({"rng_seed": -1}, ValueError, "rng_seed .* 0 to 4294967295, got -1"),
-        ({"guidance_scale": "high"}, TypeError, "guidance_scale must be a number, got 'high'"),
-        ({"guidance_scale": float("nan")}, ValueError, "guidance_scale must be finite"),
-        ({"negative_prompt": "ugly"}, ValueError, "negative_prompt is not used by Flux"),
-        ({"strength": 0.5}, ValueError, "strength must be 1.0 for text to image"),
-        ({"adapters": "lora.safetensors"}, TypeError, r"an openvino_genai\.AdapterConfig, got 'l"),
-        ({"prompt_2": 5}, TypeError, "prompt_2 must be a text, got 5"),
-        ({"generator": 7}, TypeError, r"generator must have a randn_tensor\(shape\) method"),
-        ({"taylorseer_config": 3}, TypeError, "cache must be a preset, a TaylorSeerCacheConfig"),
-        (
-            {"cache": "quick"},
-            ValueError,
-            "cache='quick' is no preset .high, balanced, fast.",
-        ),
-        ({"cache": None, "taylorseer_config": None}, TypeError, "two names for one setting"),
-        ({"recorder": 3}, TypeError, "recorder must be callable, got 3"),
-        ({"callback": 3}, TypeError, "callback must be callable, got 3"),
-        ({"progress": 3}, TypeError, "progress must be callable, got 3"),
-    ],
-)
-def test_settings_are_checked_before_any_work(pipeline, settings, error, message):
-    with pytest.raises(error, match=message):
-        pipeline.generate(PROMPT, **settings)
-
-
-def test_a_plan_for_another_number_of_steps_is_refused(pipeline):
-    with pytest.raises(ValueError, match="plan is for 5 steps, not for 4"):
-        pipeline.generate(PROMPT, taylorseer_config=CachePlan.uncached(5), **SHORT)
-
-
-def test_a_prompt_must_be_a_text(pipeline):
-    with pytest.raises(TypeError, match="prompt must be a text, got None"):
-        pipeline.generate(None)
-
-
-def test_unknown_device_and_backend():
-    with pytest.raises(ValueError, match=r"unknown device 'TPU'; available here: .*CPU"):
-        Text2ImagePipeline(demo_model_path(), "TPU")
-    with pytest.raises(ValueError, match="unknown device 'XPU'"):
-        Text2ImagePipeline(demo_model_path(), "AUTO:XPU,CPU")
-    with pytest.raises(ValueError, match="backend must be 'auto', 'native' or 'python', got 'cpp'"):
-        Text2ImagePipeline(demo_model_path(), backend="cpp")
-
-
-def test_two_generations_at_once_are_refused(pipeline):
-    refused = []
-
-    def callback(step, num_steps, latents):
-        with pytest.raises(RuntimeError, match="already generating; use one pipeline per thread"):
-            pipeline.generate(PROMPT, **SHORT)
-        refused.append(step)
-
-    pipeline.generate(PROMPT, callback=callback, num_inference_steps=1)
-    assert refused == [0]
-
-
-# --- prompts ---
 
 
 def test_unknown_words_are_named(pipeline):

@@ -1,0 +1,109 @@
+"""The command that draws a batch: its exit status, its summary, what it refuses."""
+
+import contextlib
+import io
+import json
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from taylorseer_ov.cli import main
+from tests.batch.common import command, drawn_lines, events
+from tests.common import PROMPT
+
+
+def run_main(folder, prompts, *options):
+    fixed = ("batch", "demo", str(prompts), "-o", str(folder), "--backend", "python")
+    return main([*fixed, "--cache", "off", "--steps", "2", *options])
+
+
+def test_exit_status_and_summary(tmp_path, capsys):
+    prompts = tmp_path / "prompts.jsonl"
+    rows = [{"prompt": PROMPT}, {"prompt": PROMPT, "guidance": 1e38}, {"prompt": 3}]
+    prompts.write_text("\n".join(map(json.dumps, rows)))
+    folder = tmp_path / "out"
+    assert run_main(folder, prompts) == 2
+    error = capsys.readouterr().err
+    assert "error: 1 of 3 lines cannot be drawn, and nothing was drawn; line 3: prompt" in error
+    assert list(folder.iterdir()) == []
+    assert run_main(folder, prompts, "--skip-bad-lines", "--no-metadata", "--seed", "5") == 1
+    told = capsys.readouterr()
+    assert "line 1: " in told.out
+    assert "1 drawn, 1 failed, 1 bad lines left out" in told.out
+    assert "warning: line 2 failed: NotFiniteError" in told.err
+    (path,) = folder.glob("*_seed5.png")
+    with Image.open(path) as picture:
+        assert picture.info == {}
+    prompts.write_text(json.dumps(rows[0]))
+    assert run_main(folder, prompts, "--seed", "5", "--json") == 0
+    assert events(capsys.readouterr().out)[-1] == {
+        "event": "summary",
+        "stopped": False,
+        "drawn": 0,
+        "present": 1,
+        "failed": 0,
+        "bad": 0,
+        "busy": 0,
+    }
+
+
+def test_prompts_come_from_stdin(tmp_path):
+    folder = tmp_path / "out"
+    done = subprocess.run(
+        [*command(folder, "-", "--steps", "1")],
+        input="a red circle on black\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert drawn_lines(done.stdout) == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--shard", "3/2"], "'3/2' is not I/N, with I from 1 to N"),
+        (["--shard", "x"], "'x' is not I/N"),
+    ],
+)
+def test_a_wrong_shard_shows_the_usage(options, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run_main(tmp_path, "prompts.txt", *options)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_prompts_that_cannot_be_read_are_misuse(tmp_path, capsys):
+    assert run_main(tmp_path, tmp_path / "nothing.txt") == 2
+    assert "cannot read the prompts in" in capsys.readouterr().err
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n \n")
+    assert run_main(tmp_path, empty) == 2
+    assert "there is no prompt in" in capsys.readouterr().err
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    rows=st.lists(
+        st.dictionaries(
+            st.sampled_from(["prompt", "name", "seed", "steps", "width", "cache", "x"]),
+            st.none() | st.integers(-1, 99) | st.text(max_size=9) | st.floats(),
+            max_size=4,
+        ),
+        max_size=4,
+    )
+)
+def test_hostile_lines_end_in_one_clear_line_and_touch_nothing_else(rows, tmp_path_factory):
+    work = tmp_path_factory.mktemp("hostile")
+    prompts = work / "prompts.jsonl"
+    prompts.write_text("\n".join([*map(json.dumps, rows), "{so that nothing is drawn"]))
+    error = io.StringIO()
+    with contextlib.redirect_stderr(error):
+        assert run_main(work / "out", prompts) == 2
+    *warned, last = error.getvalue().splitlines()
+    assert last.startswith("taylorseer-ov: error: ")
+    assert all(told.startswith("taylorseer-ov: warning: line ") for told in warned)
+    assert sorted(path.name for path in work.rglob("*")) == ["out", "prompts.jsonl"]

@@ -1,0 +1,72 @@
+"""What a line of a batch may be, in a text file and in JSON lines."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taylorseer_ov.batch.lines import BadLine, BatchLine, parse_lines
+
+
+def test_a_text_file_has_a_prompt_a_line():
+    data = '\ufeffa red circle\r\n\n  a blue \x0bstar {"x"}  \n'.encode()
+    assert list(parse_lines(data)) == [
+        BatchLine(1, "a red circle"),
+        BatchLine(3, 'a blue \x0bstar {"x"}'),
+    ]
+    assert list(parse_lines(b'{"prompt": "a"}', json_lines=False)) == [
+        BatchLine(1, '{"prompt": "a"}')
+    ]
+
+
+def test_json_lines_have_settings_under_short_names_too():
+    data = b"""
+{"prompt": "a", "seed": 3, "steps": 4, "guidance": 2, "width": 64, "name": "x", "cache": "off"}
+{"prompt": "b", "cache": {"tolerance": 0.1}}"""
+    first, second = parse_lines(data)
+    assert (first.number, first.prompt, first.name) == (2, "a", "x")
+    assert first.settings == {
+        "rng_seed": 3,
+        "num_inference_steps": 4,
+        "guidance_scale": 2,
+        "width": 64,
+        "cache": None,
+    }
+    assert second.settings == {"cache": {"tolerance": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (b'{"prompt": "a"', "it is not JSON"),
+        (b"[1]", "it is not a JSON object such as"),
+        (b'{"seed": 1}', "it has no prompt"),
+        (b'{"prompt": "a", "seed": 1, "rng_seed": 2}', "two names for one setting"),
+        (b'{"prompt": "a", "seed": 1, "seed": 2}', "it has a name twice"),
+        (b'{"prompt": "\xff"}', "'utf-8' codec can't decode"),
+        (b"[" * 100_000, "it is nested too deeply"),
+        (b'{"prompt": "' + b"x" * (1 << 20) + b'"}', "it has more than 1048576 bytes"),
+        *(
+            (json.dumps({"prompt": "a", "name": name}).encode(), "name must")
+            for name in ("../x", "a/b", "a\\b", "", ".x", "x.", "a\0", "NUL", "com1.x", "é" * 51, 3)
+        ),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_bad_lines_are_named_with_their_number(row, message):
+    first, bad = parse_lines(b'{"prompt": "good"}\n' + row)
+    assert isinstance(first, BatchLine)
+    assert isinstance(bad, BadLine)
+    assert bad.number == 2
+    assert message in bad.error
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_any_bytes_are_lines_or_bad_lines(data):
+    for json_lines in (None, True, False):
+        read = list(parse_lines(data, json_lines))
+        assert all(isinstance(row, BatchLine | BadLine) for row in read)
+        numbers = [row.number for row in read]
+        assert numbers == sorted(set(numbers))

@@ -1,0 +1,87 @@
+"""Batches with low memory: a model at a time, for all lines."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from taylorseer_ov import Recipe, Text2ImagePipeline, demo_model_path
+from taylorseer_ov.batch.run import run_batch
+from taylorseer_ov.flux.parts import Part
+from tests.batch.common import assert_clean, line, statuses
+from tests.common import F32
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Which models are compiled, in order."""
+    loaded = []
+    compile_part = Part.compile
+
+    def compile_and_note(part):
+        loaded.append(type(part).__name__)
+        compile_part(part)
+
+    monkeypatch.setattr(Part, "compile", compile_and_note)
+    return loaded
+
+
+def frugal_pipeline(**properties):
+    return Text2ImagePipeline(demo_model_path(), low_memory=True, **(F32 | properties))
+
+
+def test_with_low_memory_each_model_is_loaded_once(loads, tmp_path):
+    asked = [line(seed=seed, cache={"tolerance": 0.1}, steps=6) for seed in range(3)]
+    seen = []
+    outcomes = list(
+        run_batch(frugal_pipeline(), asked, tmp_path, progress=lambda *told: seen.append(told[:3]))
+    )
+    assert loads == ["TextEncoder", "TextEncoder", "FluxTransformer", "VaeDecoder"]
+    stages = ("pooled", "text", "latents", "decode")
+    assert seen == [(stage, number, 3) for stage in stages for number in (1, 2, 3)]
+    assert_clean(tmp_path)
+    again = frugal_pipeline()
+    for outcome in outcomes:
+        (path,) = outcome.files
+        recipe = Recipe.from_picture(path)
+        expected = again.generate(**recipe.settings())
+        assert np.array_equal(np.asarray(Image.open(path)), expected.data[0])
+        assert recipe.report["schedule"] == expected.report.schedule
+        errors = {int(step): error for step, error in recipe.report["forecast_errors"].items()}
+        assert errors == expected.report.forecast_errors
+
+
+def test_what_is_denoised_is_not_denoised_again(loads, tmp_path):
+    asked = [line(seed=seed) for seed in range(2)]
+    seen = []
+    run = run_batch(
+        frugal_pipeline(),
+        asked,
+        tmp_path,
+        stop=lambda: ("latents", 2, 2) in seen,
+        progress=lambda *told: seen.append(told[:3]),
+    )
+    assert list(run) == []
+    assert sorted(path.name[32:] for path in (tmp_path / ".taylorseer-batch").iterdir()) == [
+        "-latents.npz",
+        "-latents.npz",
+    ]
+    loads.clear()
+    assert statuses(run_batch(frugal_pipeline(), asked, tmp_path)) == {1: "drawn", 2: "drawn"}
+    assert loads == ["VaeDecoder"]
+    assert_clean(tmp_path)
+
+
+def test_what_another_precision_has_left_is_not_used(loads, tmp_path):
+    for stopped in (True, False):
+        seen = []
+        pipeline = frugal_pipeline(INFERENCE_PRECISION_HINT="f32" if stopped else "bf16")
+        outcomes = run_batch(
+            pipeline,
+            [line()],
+            tmp_path,
+            stop=lambda seen=seen, stopped=stopped: stopped and ("latents", 1, 1) in seen,
+            progress=lambda *told, seen=seen: seen.append(told[:3]),
+        )
+        assert len(list(outcomes)) == (0 if stopped else 1)
+    assert loads.count("FluxTransformer") == 2
+    assert_clean(tmp_path)

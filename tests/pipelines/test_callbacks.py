@@ -1,0 +1,69 @@
+"""What a callback sees of a generation, and what it may do to it."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from tests.common import PROMPT
+from tests.pipelines.common import QUICK_CACHE, SHORT
+
+
+def test_callback_sees_every_step_in_order_in_this_thread(pipeline):
+    seen = []
+
+    def callback(step, num_steps, latents):
+        seen.append((step, num_steps, latents.shape, threading.current_thread()))
+
+    pipeline.generate(PROMPT, callback=callback, **SHORT)
+    here = threading.current_thread()
+    assert seen == [(step, 4, (1, 64, 64), here) for step in range(4)]
+
+
+def test_callback_stops_before_the_next_step(pipeline):
+    kept = []
+
+    def callback(step, num_steps, latents):
+        kept.append(latents)
+        return step == 1
+
+    result = pipeline.generate(PROMPT, callback=callback, num_inference_steps=6)
+    assert result.report.interrupted
+    assert len(result.report.step_s) == len(kept) == 2
+    assert np.array_equal(result.data, pipeline.decode(kept[-1]))
+    assert "interrupted" in str(result.report)
+
+
+def test_stopping_after_the_last_step_is_no_interruption(pipeline):
+    stop_at_end = pipeline.generate(PROMPT, callback=lambda step, *_: step == 3, **SHORT)
+    assert not stop_at_end.report.interrupted
+
+
+def test_an_exception_in_the_callback_reaches_the_caller_and_leaves_nothing(pipeline):
+    def callback(step, num_steps, latents):
+        raise ZeroDivisionError("from the callback")
+
+    cache = {"taylorseer_config": QUICK_CACHE, "num_inference_steps": 9}
+    before = pipeline.generate(PROMPT, **cache).data
+    with pytest.raises(ZeroDivisionError, match="from the callback"):
+        pipeline.generate(PROMPT, callback=callback, **cache)
+    assert np.array_equal(before, pipeline.generate(PROMPT, **cache).data)
+
+
+def test_what_a_callback_does_to_its_latents_does_no_harm(pipeline):
+    def callback(step, num_steps, latents):
+        latents[...] = 0
+
+    plain = pipeline.generate(PROMPT, **SHORT).data
+    assert np.array_equal(plain, pipeline.generate(PROMPT, callback=callback, **SHORT).data)
+
+
+def test_progress_counts_transformer_runs(pipeline):
+    seen = []
+    pipeline.generate(
+        PROMPT,
+        progress=lambda *counts: seen.append(counts),
+        num_inference_steps=9,
+        taylorseer_config=QUICK_CACHE,
+    )
+    assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]

@@ -1,0 +1,74 @@
+"""Settings and devices that are refused before any work."""
+
+import pytest
+
+from taylorseer_ov import CachePlan, Text2ImagePipeline, demo_model_path
+from tests.common import PROMPT
+from tests.pipelines.common import SHORT
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"heigth": 64}, TypeError, "unknown setting 'heigth'; did you mean 'height'"),
+        ({"generation_config": 1}, TypeError, "unknown setting 'generation_config'"),
+        ({"height": 72}, ValueError, "height must be a multiple of 16, got 72; 64 is the nearest"),
+        ({"width": 0}, ValueError, "width must be a whole number of at least 16, got 0"),
+        ({"num_inference_steps": 0}, ValueError, "num_inference_steps .* at least 1, got 0"),
+        ({"num_inference_steps": 2.0}, TypeError, "num_inference_steps .*got 2.0"),
+        ({"num_images_per_prompt": 0}, ValueError, "num_images_per_prompt .* at least 1, got 0"),
+        ({"max_sequence_length": 513}, ValueError, "max_sequence_length .* 1 to 512, got 513"),
+        ({"rng_seed": -1}, ValueError, "rng_seed .* 0 to 4294967295, got -1"),
+        ({"guidance_scale": "high"}, TypeError, "guidance_scale must be a number, got 'high'"),
+        ({"guidance_scale": float("nan")}, ValueError, "guidance_scale must be finite"),
+        ({"negative_prompt": "ugly"}, ValueError, "negative_prompt is not used by Flux"),
+        ({"strength": 0.5}, ValueError, "strength must be 1.0 for text to image"),
+        ({"adapters": "lora.safetensors"}, TypeError, r"an openvino_genai\.AdapterConfig, got 'l"),
+        ({"prompt_2": 5}, TypeError, "prompt_2 must be a text, got 5"),
+        ({"generator": 7}, TypeError, r"generator must have a randn_tensor\(shape\) method"),
+        ({"taylorseer_config": 3}, TypeError, "cache must be a preset, a TaylorSeerCacheConfig"),
+        (
+            {"cache": "quick"},
+            ValueError,
+            "cache='quick' is no preset .high, balanced, fast.",
+        ),
+        ({"cache": None, "taylorseer_config": None}, TypeError, "two names for one setting"),
+        ({"recorder": 3}, TypeError, "recorder must be callable, got 3"),
+        ({"callback": 3}, TypeError, "callback must be callable, got 3"),
+        ({"progress": 3}, TypeError, "progress must be callable, got 3"),
+    ],
+)
+def test_settings_are_checked_before_any_work(pipeline, settings, error, message):
+    with pytest.raises(error, match=message):
+        pipeline.generate(PROMPT, **settings)
+
+
+def test_a_plan_for_another_number_of_steps_is_refused(pipeline):
+    with pytest.raises(ValueError, match="plan is for 5 steps, not for 4"):
+        pipeline.generate(PROMPT, taylorseer_config=CachePlan.uncached(5), **SHORT)
+
+
+def test_a_prompt_must_be_a_text(pipeline):
+    with pytest.raises(TypeError, match="prompt must be a text, got None"):
+        pipeline.generate(None)
+
+
+def test_unknown_device_and_backend():
+    with pytest.raises(ValueError, match=r"unknown device 'TPU'; available here: .*CPU"):
+        Text2ImagePipeline(demo_model_path(), "TPU")
+    with pytest.raises(ValueError, match="unknown device 'XPU'"):
+        Text2ImagePipeline(demo_model_path(), "AUTO:XPU,CPU")
+    with pytest.raises(ValueError, match="backend must be 'auto', 'native' or 'python', got 'cpp'"):
+        Text2ImagePipeline(demo_model_path(), backend="cpp")
+
+
+def test_two_generations_at_once_are_refused(pipeline):
+    refused = []
+
+    def callback(step, num_steps, latents):
+        with pytest.raises(RuntimeError, match="already generating; use one pipeline per thread"):
+            pipeline.generate(PROMPT, **SHORT)
+        refused.append(step)
+
+    pipeline.generate(PROMPT, callback=callback, num_inference_steps=1)
+    assert refused == [0]
