@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..caching.calibrated_plans import write_plans
     from ..caching.calibration import calibrate
     from ..caching.presets import PRESETS
-    from ..pictures.preview import fit_preview, write_preview
+    from ..pictures.preview_fit import fit_preview
+    from ..pictures.preview_map import write_preview
 
     options.take_words(arguments, "model")
     prompts = options.read_lines(arguments.prompts)

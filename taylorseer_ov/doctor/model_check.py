@@ -14,7 +14,7 @@ from ..flux.folder_checks import CONFIGS, IR_FILES, check_index, read_ir
 from ..genai import draws_wrong_levels
 from ..generation.settings import model_defaults
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
-from ..pictures.preview import PREVIEW_FILE, read_preview
+from ..pictures.preview_map import PREVIEW_FILE, read_preview
 from .finding import Finding, examine
 from .machine import Machine, Weights
 

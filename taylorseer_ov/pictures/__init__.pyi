@@ -1,11 +1,11 @@
 from .comparison import comparison_picture as comparison_picture
-from .preview import LatentPreview as LatentPreview
 from .preview import Previewer as Previewer
-from .preview import fit_preview as fit_preview
 from .preview import preview_callback as preview_callback
-from .preview import read_preview as read_preview
 from .preview import save_previews as save_previews
-from .preview import write_preview as write_preview
+from .preview_fit import fit_preview as fit_preview
+from .preview_map import LatentPreview as LatentPreview
+from .preview_map import read_preview as read_preview
+from .preview_map import write_preview as write_preview
 from .quality import psnr as psnr
 from .quality import ssim as ssim
 from .recipe import Recipe as Recipe

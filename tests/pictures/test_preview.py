@@ -13,17 +13,14 @@ from taylorseer_ov import Text2ImagePipeline, demo_model_path, psnr
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.latents import pack_latents
 from taylorseer_ov.pictures.preview import (
-    LatentPreview,
     Previewer,
     encode_png,
-    fit,
-    fit_preview,
     preview_callback,
     preview_event,
-    read_preview,
     save_previews,
-    write_preview,
 )
+from taylorseer_ov.pictures.preview_fit import fit, fit_preview
+from taylorseer_ov.pictures.preview_map import LatentPreview, read_preview, write_preview
 from tests.common import PROMPT
 
 rng = np.random.default_rng(0)
