@@ -5,7 +5,7 @@ With the velocity v of the last step, from noise level sigma[i] to sigma[i+1],
 
     v = (x[i+1] - x[i]) / (sigma[i+1] - sigma[i]),    clean = x[i+1] - sigma[i+1] v
 
-which `preview_map` paints. Source: ComfyUI, whose `latent_preview.py` shows the denoised latents too.
+which `preview_map` paints. Source: ComfyUI, whose `latent_preview.py` shows denoised latents too.
 """
 
 from __future__ import annotations
