@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -43,6 +43,28 @@ def whole_number(
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         raise ValueError(f"{name} must be a whole number{allowed}, got {number}")
     return number
+
+
+def exact_names(what: str, values: Any, names: Iterable[str]) -> None:
+    """Check that `values` is a dictionary with these names and no others.
+
+    Raises:
+        ValueError: naming those that there are.
+    """
+    expected = list(names)
+    if not isinstance(values, dict) or set(values) != set(expected):
+        found = ", ".join(map(str, values)) if isinstance(values, dict) else repr(values)
+        raise ValueError(f"its {what} must have {', '.join(expected)}, not {found:.200}")
+
+
+def of_kind(name: str, value: Any, kind: type) -> None:
+    """Check what a value from a stranger is.
+
+    Raises:
+        TypeError: if it is of another kind, with its beginning.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is wrong: {value!r:.80}")
 
 
 def known_device(device: str, available: Sequence[str]) -> list[str]:

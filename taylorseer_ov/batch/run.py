@@ -17,7 +17,6 @@ from ..caching.plan import CachePlan
 from ..checks import whole_number
 from ..generation.job import Job
 from ..pictures.names import numbered_stems, stem_of
-from ..pictures.result import encode
 from ..warning import warn
 from .folder import Arrays, BatchFolder, Entry
 from .lines import BadLine, BatchLine
@@ -306,7 +305,7 @@ class _Run:
             self._folder.keep(task.draft, stage, made)
             self._folder.drop(task.draft, STAGES[stage])
             return None
-        pngs = encode(made, self._metadata)
+        pngs = made.encode(self._metadata)
         entry = replace(task.entry, status="done", seconds=made.report.total_s)
         entry = self._folder.publish(entry, numbered_stems(task.stem, len(pngs)), pngs)
         return self._settle(task, "drawn", entry)

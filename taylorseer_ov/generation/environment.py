@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
+
+from ..checks import exact_names, of_kind
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,28 @@ class Environment:
         Raises:
             TypeError, ValueError: if a field is missing, unknown or of another kind.
         """
-        _require_names("environment", values, [field.name for field in fields(cls)])
-        for field in fields(cls):
-            kind = {"str": str, "bool": bool}.get(str(field.type), dict)
-            value = values[field.name]
-            texts = kind is not dict or all(isinstance(text, str) for text in value.values())
-            if not isinstance(value, kind) or not texts:
-                raise TypeError(f"{field.name} of its environment is wrong: {value!r:.80}")
+        exact_names("environment", values, KINDS)
+        for name, kind in KINDS.items():
+            value, what = values[name], f"{name} of its environment"
+            of_kind(what, value, kind)
+            if kind is dict and not all(isinstance(text, str) for text in value.values()):
+                raise TypeError(f"{what} is wrong: {value!r:.80}")
         return cls(**values)
+
+
+# What the fields are; a mapping is one of texts.
+KINDS: dict[str, type] = {
+    "model": str,
+    "weights": dict,
+    "backend": str,
+    "noise": str,
+    "devices": dict,
+    "processors": dict,
+    "properties": dict,
+    "fixed_shapes": bool,
+    "vae_tiling": bool,
+    "versions": dict,
+}
 
 
 SENTENCES = {
@@ -85,9 +101,3 @@ def _told(value: str | bool | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "not set" if value is None else value
-
-
-def _require_names(what: str, values: Any, names: list[str]) -> None:
-    if not isinstance(values, dict) or set(values) != set(names):
-        found = ", ".join(map(str, values)) if isinstance(values, dict) else repr(values)
-        raise ValueError(f"its {what} must have {', '.join(names)}, not {found:.200}")

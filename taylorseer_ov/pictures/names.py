@@ -1,13 +1,10 @@
-"""Names of picture files."""
+"""Names of picture files, made of what was asked for, and safe on every system."""
 
 from __future__ import annotations
 
 import unicodedata
 
 LONGEST_NAME = 80  # bytes of a prompt's part of a file name, of 255 that a name may have
-
-
-# --- names -------------------------------------------------------------------------------------
 
 
 def stem_of(prompt: str, seed: int | None) -> str:

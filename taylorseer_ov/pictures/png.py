@@ -1,11 +1,18 @@
-"""Pictures as files: PNG with the text that tells how it was made, under a name from its prompt."""
+"""PNG files with texts beside the picture: written, and read without decoding the picture.
+
+Source: https://www.w3.org/TR/png-3/#11textinfo
+"""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 # The first is read by many programs, the second is ours.
 PARAMETERS_KEY, RECIPE_KEY = "parameters", "taylorseer_ov"
@@ -14,7 +21,17 @@ MOST_TEXT = 1 << 20  # bytes of one text
 MOST_TEXTS = 64
 
 
-# --- reading -----------------------------------------------------------------------------------
+def encode_png(pixels: NDArray[np.uint8], texts: Mapping[str, str]) -> bytes:
+    """Return pixels (height, width, 3) as the bytes of a PNG file with texts by their keywords."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for keyword, text in texts.items():
+        info.add_text(keyword, text)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
 
 
 def read_texts(path: str | Path) -> dict[str, str]:
@@ -66,5 +83,4 @@ def _inflate(data: bytes) -> bytes:
     return inflated
 
 
-# https://www.w3.org/TR/png-3/#11textinfo
 _READERS = {b"tEXt": _read_plain, b"zTXt": _read_compressed, b"iTXt": _read_international}

@@ -12,9 +12,9 @@ from typing import Any
 from ..caching.config import TaylorSeerCacheConfig
 from ..caching.error_control import ErrorControl
 from ..caching.plan import CachePlan
-from ..checks import whole_number
+from ..checks import exact_names, of_kind, whole_number
 from ..flux.sampling import first_step
-from ..generation.environment import Environment, _require_names
+from ..generation.environment import Environment
 from ..generation.job import Job, Preparing
 from ..generation.report import GenerationReport
 from ..generation.settings import ImageGenerationConfig
@@ -23,6 +23,8 @@ from .png import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, read_texts
 RECIPE_FORMAT = "taylorseer_ov.Recipe/1"
 OBJECTS = ("generator", "adapters")  # settings that a picture cannot hold
 MOST_STEPS = 2000  # a stranger's plan is a matrix of steps by steps
+# of the fields that are values of JSON
+KINDS = {"prompt": str, "inputs": dict, "own_noise": bool, "interrupted": bool, "report": dict}
 
 
 class RecipeError(ValueError):
@@ -60,6 +62,7 @@ class Recipe:
     def of(cls, job: Job, report: GenerationReport, environment: Environment) -> Recipe:
         """Record a generation; the recipe is that of its first picture."""
         cache = job.settings.cache
+        # as JSON has it, with lists for tuples: a recipe that is read again equals this one
         account = json.loads(report.to_json())
         if isinstance(cache, str):
             if cache == job.cache_name:  # a plan's file: its path is nobody's business
@@ -133,6 +136,10 @@ class Recipe:
 
     # --- as text ---
 
+    def texts(self) -> dict[str, str]:
+        """Return the texts that a PNG file of the picture holds, by their keywords."""
+        return {PARAMETERS_KEY: self.parameters_text(), RECIPE_KEY: self.to_json()}
+
     def parameters_text(self) -> str:
         """Return the text that AUTOMATIC1111's web UI and many other programs read.
 
@@ -198,36 +205,19 @@ class Recipe:
 
     @classmethod
     def _from_dict(cls, values: dict[str, Any]) -> Recipe:
-        _require_names("recipe", values, [field.name for field in fields(cls)])
+        exact_names("recipe", values, [field.name for field in fields(cls)])
         names = [f.name for f in fields(ImageGenerationConfig) if f.name not in OBJECTS]
-        _require_names("settings", values["asked"], names)
+        exact_names("settings", values["asked"], names)
         asked = ImageGenerationConfig().updated(values["asked"])
-        steps = whole_number("num_inference_steps", asked.num_inference_steps, 1, MOST_STEPS)
-        plan = values["plan"]
-        if plan is not None:
-            taken = steps - first_step(steps, asked.strength)
-            if len(plan["mask"]) != taken:
-                raise ValueError(f"its plan has not {taken} steps")
-            plan = CachePlan.from_json(json.dumps(plan))
-        for name, kind in (
-            ("prompt", str),
-            ("inputs", dict),
-            ("own_noise", bool),
-            ("interrupted", bool),
-            ("report", dict),
-        ):
-            if not isinstance(values[name], kind):
-                raise TypeError(f"{name} is wrong: {values[name]!r:.80}")
+        plan = _plan_of(values["plan"], asked)
+        for name, kind in KINDS.items():
+            of_kind(name, values[name], kind)
         return cls(
-            prompt=values["prompt"],
+            **{name: values[name] for name in KINDS},
             asked=asked,
-            inputs=values["inputs"],
             index=whole_number("index", values["index"], 0, asked.num_images_per_prompt - 1),
             plan=plan,
-            own_noise=values["own_noise"],
-            interrupted=values["interrupted"],
             environment=Environment.from_dict(values["environment"]),
-            report=values["report"],
         )
 
     @classmethod
@@ -252,6 +242,17 @@ class Recipe:
             return cls.from_json(text)
         except RecipeError as error:
             raise RecipeError(f"{path} holds {error}") from None
+
+
+def _plan_of(values: Any, asked: ImageGenerationConfig) -> CachePlan | None:
+    """Build a stranger's plan, once it is sure to be as long as what was asked for."""
+    steps = whole_number("num_inference_steps", asked.num_inference_steps, 1, MOST_STEPS)
+    if values is None:
+        return None
+    taken = steps - first_step(steps, asked.strength)
+    if len(values["mask"]) != taken:
+        raise ValueError(f"its plan has not {taken} steps")
+    return CachePlan.from_json(json.dumps(values))
 
 
 def _quoted(value: Any) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from taylorseer_ov import Recipe
 from taylorseer_ov.cli import main
-from taylorseer_ov.pictures.result import encode_png
+from taylorseer_ov.pictures.png import encode_png
 from tests.common import PROMPT
 
 # few steps, for which the demo model has no calibrated plans
@@ -28,7 +28,8 @@ def test_info_tells_how_a_picture_was_made(saved, drawn, capsys):
 def test_info_shows_control_characters_instead_of_sending_them(drawn, tmp_path, capsys):
     values = json.loads(drawn.recipe.to_json()) | {"prompt": "\x1b]0;owned\x07\nprompt  fake"}
     path = tmp_path / "hostile.png"
-    path.write_bytes(encode_png(drawn.data[0], Recipe.from_json(json.dumps(values))))
+    recipe = Recipe.from_json(json.dumps(values))
+    path.write_bytes(encode_png(drawn.data[0], recipe.texts()))
     assert main(["info", str(path)]) == 0
     assert "prompt      \\x1b]0;owned\\x07\\nprompt  fake\n" in capsys.readouterr().out
 

@@ -14,8 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from taylorseer_ov import Recipe, RecipeError
-from taylorseer_ov.pictures.png import MOST_TEXT
-from taylorseer_ov.pictures.result import encode_png
+from taylorseer_ov.pictures.png import MOST_TEXT, encode_png
 from tests.common import PROMPT
 from tests.pictures.common import pixels
 
@@ -55,7 +54,7 @@ def test_any_prompt_and_model_name_comes_back(drawn, prompt, name, seed, tmp_pat
     values["asked"]["rng_seed"] = seed
     recipe = Recipe.from_json(json.dumps(values))
     path = tmp_path / "any.png"
-    path.write_bytes(encode_png(np.zeros((2, 2, 3), np.uint8), recipe))
+    path.write_bytes(encode_png(np.zeros((2, 2, 3), np.uint8), recipe.texts()))
     assert Recipe.from_picture(path) == recipe
     assert recipe.settings()["prompt"] == prompt
     with Image.open(path) as picture:
