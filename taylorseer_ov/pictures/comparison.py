@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from .quality import psnr, ssim
@@ -13,8 +14,13 @@ PANEL = 384
 MARGIN = 16
 TITLE = 28
 BAR = 26
-INK, PAPER, FAINT = (30, 30, 30), (255, 255, 255), (150, 150, 150)
+INK, PAPER = (30, 30, 30), (255, 255, 255)
 COMPUTED, PREDICTED, REST = (42, 103, 196), (245, 166, 35), (214, 214, 214)
+LEGEND = (
+    (COMPUTED, "transformer run"),
+    (PREDICTED, "forecast step"),
+    (REST, "text encoding, VAE, rest"),
+)
 
 
 def comparison_picture(baseline: GenerationResult, cached: GenerationResult) -> Image.Image:
@@ -22,17 +28,12 @@ def comparison_picture(baseline: GenerationResult, cached: GenerationResult) -> 
 
     The timelines share one scale: a block per step, as wide as the step took; transformer runs and
     forecasts in different colours, text encoding and VAE in grey.
+
+    Raises:
+        ValueError: for pictures of different sizes, or smaller than `ssim` takes.
     """
-    first, second = baseline.data[0], cached.data[0]
-    difference = np.abs(first.astype(np.int16) - second) * AMPLIFICATION
-    panels = (first, second, np.minimum(difference, 255).astype(np.uint8))
-    titles = (
-        f"{baseline.report.computed_steps} transformer runs, {baseline.report.total_s:.2f} s",
-        f"{cached.report.computed_steps} transformer runs, {cached.report.total_s:.2f} s",
-        f"difference x{AMPLIFICATION}: PSNR {psnr(first, second):.1f} dB, "
-        f"SSIM {ssim(first, second):.4f}",
-    )
-    height, width = first.shape[:2]
+    panels = _panels(baseline, cached)
+    height, width = baseline.data.shape[1:3]
     scale = PANEL / max(height, width)
     size = (round(width * scale), round(height * scale))
     resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
@@ -42,24 +43,43 @@ def comparison_picture(baseline: GenerationResult, cached: GenerationResult) -> 
     sheet = Image.new("RGB", (sheet_width, timeline_top + 3 * (BAR + 8) + MARGIN), PAPER)
     canvas = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(15)
-    for k, (pixels, title) in enumerate(zip(panels, titles, strict=True)):
+    for k, (pixels, title) in enumerate(panels):
         left = MARGIN + k * (max(size[0], PANEL) + MARGIN)
         canvas.text((left, MARGIN), title, INK, font)
         sheet.paste(Image.fromarray(pixels).resize(size, resampling), (left, top))
     longest_s = max(baseline.report.total_s, cached.report.total_s)
     for k, result in enumerate((baseline, cached)):
         _draw_timeline(canvas, result, timeline_top + k * (BAR + 8), sheet_width, longest_s)
-    legend = timeline_top + 2 * (BAR + 8)
-    left = MARGIN
-    for color, label in (
-        (COMPUTED, "transformer run"),
-        (PREDICTED, "forecast step"),
-        (REST, "text encoding, VAE, rest"),
-    ):
-        canvas.rectangle([left, legend + 4, left + 14, legend + 18], fill=color)
-        canvas.text((left + 20, legend + 2), label, INK, font)
-        left += 40 + round(canvas.textlength(label, font))
+    _draw_legend(canvas, timeline_top + 2 * (BAR + 8), font)
     return sheet
+
+
+def _panels(
+    baseline: GenerationResult, cached: GenerationResult
+) -> list[tuple[NDArray[np.uint8], str]]:
+    """The pictures (height, width, 3) that stand side by side, with their titles."""
+    shown = [
+        (
+            result.data[0],
+            f"{result.report.computed_steps} transformer runs, {result.report.total_s:.2f} s",
+        )
+        for result in (baseline, cached)
+    ]
+    first, second = baseline.data[0], cached.data[0]
+    difference = np.abs(first.astype(np.int16) - second) * AMPLIFICATION
+    likeness = f"PSNR {psnr(first, second):.1f} dB, SSIM {ssim(first, second):.4f}"
+    amplified = np.minimum(difference, 255).astype(np.uint8)
+    return [*shown, (amplified, f"difference x{AMPLIFICATION}: {likeness}")]
+
+
+def _draw_legend(
+    canvas: ImageDraw.ImageDraw, top: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> None:
+    left = MARGIN
+    for color, label in LEGEND:
+        canvas.rectangle([left, top + 4, left + 14, top + 18], fill=color)
+        canvas.text((left + 20, top + 2), label, INK, font)
+        left += 40 + round(canvas.textlength(label, font))
 
 
 def _draw_timeline(
