@@ -16,6 +16,7 @@ from scripts.demo.judge import PictureJudge, compare
 from scripts.demo.shapes import Scene
 from taylorseer_ov import Text2ImagePipeline, psnr, ssim
 from taylorseer_ov.caching.calibration import likeness
+from taylorseer_ov.caching.recording import FinalLatents
 
 MOST_DB = 100.0
 PAGE_PROMPTS = 5
@@ -49,23 +50,19 @@ def draw(
     pipeline: Text2ImagePipeline, task: Task, method: Method, *, latents: bool = True
 ) -> Drawn:
     """Draw all prompts with one method."""
-    drawn = Drawn()
-    final: list[np.ndarray] = []
-
-    def keep(step: int, num_steps: int, values: np.ndarray) -> None:
-        final[:] = [values]
-
+    drawn, final = Drawn(), FinalLatents()
     for prompt, seed in zip(task.prompts, task.seeds, strict=True):
         result = pipeline.generate(
             prompt,
             cache=method.cache,
             num_inference_steps=method.steps,
             rng_seed=seed,
-            callback=keep if latents else None,
+            callback=final if latents else None,
         )
         drawn.pictures.append(np.asarray(result.data)[0])
         drawn.schedules.append(result.report.schedule)
-        drawn.latents += final
+        if latents:
+            drawn.latents.append(final.latents)
     return drawn
 
 

@@ -9,20 +9,18 @@ picture, and no output outlives its step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array
 from .plan import CachePlan
-
-if TYPE_CHECKING:
-    from ..pipelines.tasks import Text2ImagePipeline
+from .policy import Recorder
 
 SKETCH = 4096  # coordinates that are kept, of outputs and of latents
-OnOutput = Callable[[int, NDArray[np.float32]], None]
 
 
 @runtime_checkable
@@ -40,9 +38,7 @@ class Recordable(Protocol):
     def sigmas(self, num_inference_steps: int) -> NDArray[np.floating]:
         """Return the noise levels, (n + 1,)."""
 
-    def run(
-        self, prompt: str, seed: int, plan: CachePlan, on_output: OnOutput
-    ) -> NDArray[np.float32]:
+    def run(self, prompt: str, seed: int, plan: CachePlan, on_output: Recorder) -> Array:
         """Draw as the plan says, in as many steps as it has, and return the final latents.
 
         Calls `on_output(step, output)` with every output of the transformer, which may be a view.
@@ -50,34 +46,69 @@ class Recordable(Protocol):
         """
 
 
+class Settings(Protocol):
+    """Settings of a generation, as far as recording needs them."""
+
+    guidance_scale: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture in pixels."""
+
+    def updated(self, settings: Mapping[str, Any]) -> Settings:
+        """Return a validated copy with some settings replaced."""
+
+
+class Drawing(Protocol):
+    """A pipeline that draws from a prompt, as far as recording needs one: `Text2ImagePipeline`."""
+
+    def get_generation_config(self) -> Settings:
+        """Return the settings that `generate` starts from."""
+
+    def sigmas(self, **settings: Any) -> Array:
+        """Return the noise levels of a generation with these settings, (n + 1,)."""
+
+    def generate(
+        self, prompt: str, *, callback: FinalLatents, recorder: Recorder, **settings: Any
+    ) -> object:
+        """Draw, calling the one after every step and the other with every output."""
+
+
+class FinalLatents:
+    """A callback of a pipeline that keeps the latents of the last step that was taken.
+
+    Attributes:
+        latents: packed, float32 (N, tokens, channels); there is none before the first step.
+    """
+
+    latents: Array
+
+    def __call__(self, step: int, num_steps: int, latents: Array) -> None:
+        self.latents = latents
+
+
 class RecordablePipeline:
     """A `Text2ImagePipeline` and the settings it is recorded with."""
 
-    def __init__(self, pipeline: Text2ImagePipeline, **settings: Any) -> None:
+    def __init__(self, pipeline: Drawing, **settings: Any) -> None:
         self._pipeline, self._settings = pipeline, settings
         asked = pipeline.get_generation_config().updated(settings)
         self.height, self.width = asked.size
         self.guidance_scale = float(asked.guidance_scale)
 
-    def sigmas(self, num_inference_steps: int) -> NDArray[np.float32]:
+    def sigmas(self, num_inference_steps: int) -> Array:
         settings = self._settings | {"num_inference_steps": num_inference_steps}
         return self._pipeline.sigmas(**settings)
 
-    def run(
-        self, prompt: str, seed: int, plan: CachePlan, on_output: OnOutput
-    ) -> NDArray[np.float32]:
-        latest: list[NDArray[np.float32]] = []
-
-        def keep(step: int, num_steps: int, latents: NDArray[np.float32]) -> None:
-            latest[:] = [latents]
-
+    def run(self, prompt: str, seed: int, plan: CachePlan, on_output: Recorder) -> Array:
+        final = FinalLatents()
         settings = self._settings | {
             "num_inference_steps": plan.num_inference_steps,
             "rng_seed": seed,
             "cache": plan,
         }
-        self._pipeline.generate(prompt, recorder=on_output, callback=keep, **settings)
-        return latest[0]
+        self._pipeline.generate(prompt, recorder=on_output, callback=final, **settings)
+        return final.latents
 
 
 @dataclass(frozen=True)
@@ -89,15 +120,15 @@ class Trajectory:
         latents: the final ones, of the same or another size.
     """
 
-    outputs: NDArray[np.float32]
-    latents: NDArray[np.float32]
+    outputs: Array
+    latents: Array
 
 
 def record(pipeline: Recordable, prompt: str, seed: int, plan: CachePlan) -> Trajectory:
     """Draw and keep a sample of what the transformer returned, and of the final latents."""
-    outputs: dict[int, NDArray[np.float32]] = {}
+    outputs: dict[int, Array] = {}
 
-    def keep(step: int, output: NDArray[np.float32]) -> None:
+    def keep(step: int, output: Array) -> None:
         outputs[step] = _sample(output)
 
     latents = _sample(pipeline.run(prompt, seed, plan, keep))
@@ -107,7 +138,7 @@ def record(pipeline: Recordable, prompt: str, seed: int, plan: CachePlan) -> Tra
     return Trajectory(recorded, latents)
 
 
-def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sample(values: Array) -> Array:
     """Copy the same coordinates of everything of one size: all, if they are no more than SKETCH."""
     kept = np.random.default_rng(0).choice(
         values.size, min(SKETCH, values.size), replace=False, shuffle=False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 from ..caching.plan import CachePlan
+from ..caching.policy import Recorder
 from .enable import OptimumFolder, enable_cache
 
 
@@ -55,9 +55,7 @@ class RecordableOptimumPipeline:
             )
         return np.array(report.sigmas)
 
-    def run(
-        self, prompt: str, seed: int, plan: CachePlan, on_output: Callable[[int, Array], object]
-    ) -> Array:
+    def run(self, prompt: str, seed: int, plan: CachePlan, on_output: Recorder) -> Array:
         """Draw as a plan says, in as many steps as it has, and return the final latents.
 
         Calls `on_output(step, output)` with what the denoiser returned in a step: one vector of

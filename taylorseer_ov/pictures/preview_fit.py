@@ -9,13 +9,13 @@ squares of the picture over them:
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..arrays import Array, Matrix, Pictures
+from ..caching.recording import FinalLatents
 from ..flux.latents import unpack_latents
 from .preview_map import LatentPreview
 from .quality import psnr
@@ -107,8 +107,6 @@ def _fit_all(drawn: Sequence[tuple[Array, Pictures]]) -> LatentPreview:
 
 def _draw(pipeline: Drawing, prompt: str, settings: dict[str, Any]) -> tuple[Array, Pictures]:
     """Return the final latents of a picture, and the picture."""
-    final: deque[Array] = deque(maxlen=1)
-    result = pipeline.generate(
-        prompt, callback=lambda step, num_steps, latents: final.append(latents), **settings
-    )
-    return final[0], result.data
+    final = FinalLatents()
+    result = pipeline.generate(prompt, callback=final, **settings)
+    return final.latents, result.data
