@@ -57,7 +57,7 @@ from taylorseer_ov import CachePlan, ModelFolderError, Text2ImagePipeline, demo_
 from taylorseer_ov.caching.calibrated_plans import write_plans
 from taylorseer_ov.caching.calibration import calibrate
 from taylorseer_ov.caching.error_control import ErrorControl
-from taylorseer_ov.caching.presets import PRESETS
+from taylorseer_ov.caching.presets import preset_runs
 from taylorseer_ov.genai import missing_native_support
 
 RUNS_OF_28 = (14, 11, 10, 8, 6)
@@ -156,7 +156,7 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser
     if arguments.prompts is not None and arguments.calibration_prompts is None:
         parser.error("--prompts needs --calibration-prompts, other ones to calibrate on")
     if arguments.runs is None:
-        shares = [round(share * arguments.steps) for share in PRESETS.values()]
+        shares = preset_runs(arguments.steps).values()
         arguments.runs = RUNS_OF_28 if arguments.steps == 28 else shares
     for runs in arguments.runs:
         if not 3 <= runs < arguments.steps:

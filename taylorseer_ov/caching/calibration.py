@@ -22,30 +22,69 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..version import installed_version
 from .calibrated_plans import CalibratedPlan
 from .fit import Inner, fit, gram, search_mask
-from .plan import CachePlan, schedule_text
-from .recording import Recordable, RecordablePipeline, Trajectory, record
+from .plan import CachePlan
+from .presets import preset_runs
+from .recording import Drawing, Recordable, RecordablePipeline, Trajectory, record
 from .schedule import Schedule, native_schedules, spread_runs
 
-if TYPE_CHECKING:
-    from ..pipelines.tasks import Text2ImagePipeline
 
+def calibrate(
+    pipeline: Drawing | Recordable,
+    prompts: Sequence[str],
+    num_inference_steps: int,
+    *,
+    transformer_runs: Sequence[int] | None = None,
+    held_out: int | None = None,
+    rounds: int = 3,
+    first_seed: int = 0,
+    say: Callable[[str], object] = lambda line: None,
+    **settings: Any,
+) -> list[CalibratedPlan]:
+    """Learn plans for a model; about (4 + 2 rounds) generations for each prompt and number of runs.
 
-# --- choosing -----------------------------------------------------------------------------------
+    Keeps Gram matrices and, of each prompt's full run, the sample that `recording.py` states.
 
+    Args:
+        pipeline: a `Text2ImagePipeline`, or anything else that is `Recordable`.
+        prompts: at least three; the last ones are held out and decide between candidates.
+        transformer_runs: a plan is made for each of these; those of the presets if None.
+        held_out: how many of them, a third by default.
+        rounds: how often a fit is repeated on the cached runs themselves.
+        first_seed: of the first prompt's noise; each further prompt has the next one.
+        say: called with a line of text about what was recorded and each candidate.
+        settings: of `Text2ImagePipeline.generate`, such as the size; other pipelines have theirs.
 
-def likeness(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Signal-to-error ratio in dB."""
-    signal = float(np.sum(np.square(expected, dtype=np.float64)))
-    error = float(np.sum(np.square(expected - found, dtype=np.float64)))
-    return math.inf if error == 0 else 10 * math.log10(signal / error)
+    Returns:
+        A plan for each of `transformer_runs`, in their order, with its likeness in dB.
+
+    Raises:
+        TypeError: for settings that are unknown or not the pipeline's.
+        ValueError: if there are too few prompts, or no step could be skipped.
+    """
+    held_out = max(1, len(prompts) // 3) if held_out is None else held_out
+    if not 1 <= held_out < len(prompts):
+        raise ValueError(f"{len(prompts)} prompts, {held_out} of them held out, leave none to fit")
+    if transformer_runs is None:
+        transformer_runs = list(dict.fromkeys(preset_runs(num_inference_steps).values()))
+    for runs in transformer_runs:
+        if not 3 <= runs < num_inference_steps:
+            raise ValueError(
+                f"transformer_runs must be from 3 to {num_inference_steps - 1}, got {runs}"
+            )
+    recordable = _as_recordable(pipeline, settings)
+    sigmas = recordable.sigmas(num_inference_steps)
+    say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
+    calibration = Calibration(recordable, prompts, sigmas, held_out, first_seed)
+    return [calibration.choose(runs, rounds, say) for runs in transformer_runs]
 
 
 @dataclass(frozen=True)
@@ -62,115 +101,103 @@ class Attempt:
     inner: Inner
 
 
-def calibrate(
-    pipeline: Text2ImagePipeline | Recordable,
-    prompts: Sequence[str],
-    num_inference_steps: int,
-    *,
-    transformer_runs: Sequence[int] = (14, 10, 8),
-    held_out: int | None = None,
-    rounds: int = 3,
-    first_seed: int = 0,
-    say: Callable[[str], object] = lambda line: None,
-    **settings: Any,
-) -> list[CalibratedPlan]:
-    """Learn plans for a model; about (4 + 2 rounds) generations for each prompt and number of runs.
+class Calibration:
+    """The full runs of some prompts, and the plans that are fitted to them and tried on them.
 
-    Keeps Gram matrices and, of each prompt's full run, the sample that `recording.py` states.
-
-    Args:
-        prompts: at least three; the last ones are held out and decide between candidates.
-        held_out: how many of them, a third by default.
-        transformer_runs: a plan is made for each of these.
-        rounds: how often a fit is repeated on the cached runs themselves.
-        settings: of `Text2ImagePipeline.generate`, such as the size; other pipelines have theirs.
-
-    Raises:
-        TypeError: for settings that are unknown or not the pipeline's.
-        ValueError: if there are too few prompts, or no step could be skipped.
+    Making one draws every prompt with all steps computed. The last `held_out` prompts are fitted
+    to by none of the plans.
     """
-    held_out = max(1, len(prompts) // 3) if held_out is None else held_out
-    if not 1 <= held_out < len(prompts):
-        raise ValueError(f"{len(prompts)} prompts, {held_out} of them held out, leave none to fit")
-    for runs in transformer_runs:
-        if not 3 <= runs < num_inference_steps:
-            raise ValueError(
-                f"transformer_runs must be from 3 to {num_inference_steps - 1}, got {runs}"
+
+    def __init__(
+        self,
+        pipeline: Recordable,
+        prompts: Sequence[str],
+        sigmas: NDArray[np.floating],
+        held_out: int,
+        first_seed: int,
+    ) -> None:
+        self._pipeline, self._prompts, self._first_seed = pipeline, prompts, first_seed
+        self._sigmas, self._steps = sigmas, len(sigmas) - 1
+        fitted = len(prompts) - held_out
+        self._fitted, self._judged = range(fitted), range(fitted, len(prompts))
+        uncached = CachePlan.uncached(self._steps)
+        self._full = [self.run(i, uncached) for i in range(len(prompts))]
+        self._gram = sum((gram(self._full[i].outputs) for i in self._fitted), np.zeros(()))
+
+    def choose(self, runs: int, rounds: int, say: Callable[[str], object]) -> CalibratedPlan:
+        """Return the best plan with so many transformer runs, judged by the held-out prompts."""
+        of_full_runs = Inner.of_full_runs(self._gram)
+        starts = {spread_runs(self._steps, runs)}
+        native = native_schedules(self._steps, runs)
+        if native:
+
+            def left_over(mask: Schedule) -> float:
+                return float(fit(mask, self._sigmas, of_full_runs)[1][-1])
+
+            starts.add(min(native, key=left_over))
+        found = {search_mask(self._gram, self._sigmas, start) for start in starts}
+        # the search sees full runs only: all are tried for real, and the two best refined
+        tried = [self.attempt(mask, of_full_runs) for mask in sorted(starts | found)]
+        tried.sort(key=lambda attempt: attempt.db, reverse=True)
+        candidates = [self.refine(attempt, rounds) for attempt in tried[:2]]
+        for candidate in candidates:
+            say(
+                f"{candidate.plan}  {runs} runs: {candidate.calibration_db:.1f} dB fitted, "
+                f"{candidate.held_out_db:.1f} dB held out (not calibrated: "
+                f"{candidate.taylor_db:.1f} dB)"
             )
-    recordable = _as_recordable(pipeline, settings)
-    sigmas = recordable.sigmas(num_inference_steps)
+        return max(candidates, key=lambda candidate: candidate.held_out_db)
 
-    def run(i: int, plan: CachePlan) -> Trajectory:
-        return record(recordable, prompts[i], first_seed + i, plan)
+    def run(self, i: int, plan: CachePlan) -> Trajectory:
+        """Draw prompt `i` as a plan says."""
+        return record(self._pipeline, self._prompts[i], self._first_seed + i, plan)
 
-    def mean_db(plan: CachePlan, chosen: Sequence[int]) -> float:
-        return math.fsum(likeness(full[i].latents, run(i, plan).latents) for i in chosen) / len(
-            chosen
-        )
-
-    say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
-    uncached = CachePlan.uncached(num_inference_steps)
-    full = [run(i, uncached) for i in range(len(prompts))]
-    fitted, judged = range(len(prompts) - held_out), range(len(prompts) - held_out, len(prompts))
-    gram_full = sum((gram(full[i].outputs) for i in fitted), np.zeros(()))
-
-    def attempt(mask: Schedule, inner: Inner) -> Attempt:
+    def attempt(self, mask: Schedule, inner: Inner) -> Attempt:
         """Fit a plan and draw with it, which tells how good it is and what it computes."""
-        plan = fit(mask, sigmas, inner)[0]
+        plan = fit(mask, self._sigmas, inner)[0]
         basis, cross, db = np.zeros(()), np.zeros(()), 0.0
-        for i in fitted:
-            cached = run(i, plan)
+        for i in self._fitted:
+            full, cached = self._full[i], self.run(i, plan)
             basis = basis + gram(cached.outputs)
-            cross = cross + gram(cached.outputs, full[i].outputs)
-            db += likeness(full[i].latents, cached.latents) / len(fitted)
-        return Attempt(plan, db, Inner(basis, cross, gram_full))
+            cross = cross + gram(cached.outputs, full.outputs)
+            db += likeness(full.latents, cached.latents) / len(self._fitted)
+        return Attempt(plan, db, Inner(basis, cross, self._gram))
 
-    def refined(last: Attempt) -> CalibratedPlan:
+    def refine(self, last: Attempt, rounds: int) -> CalibratedPlan:
+        """Fit again to what the cached runs computed, and judge the best of these plans."""
         best = last
         for _ in range(rounds):
-            last = attempt(last.plan.mask, last.inner)
+            last = self.attempt(last.plan.mask, last.inner)
             best = max(best, last, key=lambda attempt: attempt.db)
         mask = best.plan.mask
-        taylor = CachePlan.from_mask(mask, sigmas, abscissa="sigma", corrector=True)
+        taylor = CachePlan.from_mask(mask, self._sigmas, abscissa="sigma", corrector=True)
         return CalibratedPlan(
             plan=best.plan,
             calibration_db=best.db,
-            held_out_db=mean_db(best.plan, judged),
-            taylor_db=mean_db(taylor, judged),
-            height=recordable.height,
-            width=recordable.width,
-            guidance_scale=recordable.guidance_scale,
+            held_out_db=self._held_out_db(best.plan),
+            taylor_db=self._held_out_db(taylor),
+            height=self._pipeline.height,
+            width=self._pipeline.width,
+            guidance_scale=self._pipeline.guidance_scale,
             package_version=installed_version("taylorseer-ov") or "unknown",
         )
 
-    def left_over(mask: Schedule) -> float:
-        return float(fit(mask, sigmas, of_full_runs)[1][-1])
-
-    of_full_runs = Inner.of_full_runs(gram_full)
-    chosen = []
-    for runs in transformer_runs:
-        starts = {spread_runs(num_inference_steps, runs)}
-        native = native_schedules(num_inference_steps, runs)
-        if native:
-            starts.add(min(native, key=left_over))
-        found = {search_mask(gram_full, sigmas, start) for start in starts}
-        # the search sees full runs only: all are tried for real, and the two best refined
-        tried = [attempt(mask, of_full_runs) for mask in sorted(starts | found)]
-        tried.sort(key=lambda attempt: attempt.db, reverse=True)
-        candidates = [refined(attempt) for attempt in tried[:2]]
-        for candidate in candidates:
-            say(
-                f"{schedule_text(candidate.plan.mask)}  {runs} runs: "
-                f"{candidate.calibration_db:.1f} dB fitted, {candidate.held_out_db:.1f} dB held "
-                f"out (not calibrated: {candidate.taylor_db:.1f} dB)"
-            )
-        chosen.append(max(candidates, key=lambda candidate: candidate.held_out_db))
-    return chosen
+    def _held_out_db(self, plan: CachePlan) -> float:
+        found = [likeness(self._full[i].latents, self.run(i, plan).latents) for i in self._judged]
+        return math.fsum(found) / len(found)
 
 
-def _as_recordable(
-    pipeline: Text2ImagePipeline | Recordable, settings: dict[str, Any]
-) -> Recordable:
+def likeness(expected: Array, found: Array) -> float:
+    """Return the signal-to-error ratio of arrays of one shape in dB, infinite if they are equal.
+
+    10 log10(sum of expected^2 / sum of (expected - found)^2)
+    """
+    signal = float(np.sum(np.square(expected, dtype=np.float64)))
+    error = float(np.sum(np.square(expected - found, dtype=np.float64)))
+    return math.inf if error == 0 else 10 * math.log10(signal / error)
+
+
+def _as_recordable(pipeline: Drawing | Recordable, settings: dict[str, Any]) -> Recordable:
     if not isinstance(pipeline, Recordable):
         return RecordablePipeline(pipeline, **settings)
     if settings:

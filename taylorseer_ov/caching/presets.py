@@ -56,6 +56,11 @@ FEWEST_STEPS = 8
 FEWEST_RUNS = 4
 
 
+def preset_runs(num_inference_steps: int) -> dict[str, int]:
+    """Return the transformer runs of each preset in so many steps."""
+    return {name: round(share * num_inference_steps) for name, share in PRESETS.items()}
+
+
 class CalibrationWarning(UserWarning):
     """A preset of a calibrated model that has no plan made for just this."""
 
@@ -153,7 +158,7 @@ def _preset(
             InactiveCacheWarning,
         )
         return Decision(CachePlan.uncached(steps), f"{name}: inactive")
-    runs = round(PRESETS[name] * steps)
+    runs = preset_runs(steps)[name]
     plans = [
         learned for learned in read_plans(folder) if corrector or not learned.plan.has_corrector
     ]

@@ -32,7 +32,6 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Calibrate, and write the plans and the preview beside the model."""
     from ..caching.calibrated_plans import write_plans
     from ..caching.calibration import calibrate
-    from ..caching.presets import PRESETS
     from ..pictures.preview_fit import fit_preview
     from ..pictures.preview_map import write_preview
 
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         pipeline,
         prompts,
         steps,
-        transformer_runs=arguments.runs or [round(share * steps) for share in PRESETS.values()],
+        transformer_runs=arguments.runs,
         first_seed=arguments.seed,
         say=console.say,
         **settings,

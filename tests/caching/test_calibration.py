@@ -202,6 +202,12 @@ def test_anything_that_shows_its_outputs_can_be_calibrated():
         calibrate(flow, ["a", "bb", "ccc"], 10, transformer_runs=[6], height=64)
 
 
+@pytest.mark.parametrize(("steps", "runs"), [(16, [8, 6, 5]), (9, [4, 3])])
+def test_plans_are_learned_for_the_presets_unless_runs_are_given(steps, runs):
+    plans = calibrate(CurvedFlow(), ["a", "bb", "ccc"], steps, rounds=0)
+    assert [learned.plan.transformer_runs for learned in plans] == runs
+
+
 def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(model_copy):
     (model_copy / "cache_plans.json").unlink(missing_ok=True)
     pipeline = Text2ImagePipeline(model_copy, backend="python", INFERENCE_PRECISION_HINT="f32")
