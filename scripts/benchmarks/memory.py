@@ -39,9 +39,9 @@ from openvino import opset13 as ops
 from scripts.benchmarks.speed import PROMPT, peak_memory_mib, print_table, process
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux.folder import FluxFolder
-from taylorseer_ov.generation.job import MemoryOptions
 from taylorseer_ov.generation.memory import estimate
 from taylorseer_ov.generation.settings import ImageGenerationConfig
+from taylorseer_ov.generation.setup import MemoryOptions
 from taylorseer_ov.model_files import read_json
 
 WIDTH, INNER = 2048, 8192
@@ -139,20 +139,20 @@ def draw(folder: Path, settings: dict[str, Any], reshaped: bool, options: dict[s
 def draw_with_one_part(folder: Path, settings: dict[str, Any], part: str) -> None:
     """Go through one part's share of a generation, on made-up inputs."""
     from taylorseer_ov.flux.latents import image_position_ids
-    from taylorseer_ov.flux.parts import FluxTransformer, TextEncoder
+    from taylorseer_ov.flux.parts import FluxTransformer, Place, TextEncoder
     from taylorseer_ov.flux.tiled_vae import TiledVaeDecoder
     from taylorseer_ov.flux.vae import VaeDecoder
 
     read = FluxFolder.read(folder)
-    core = ov.Core()
+    place = Place(ov.Core(), "CPU", PROPERTIES)
     height, width = (settings[name] // read.vae_scale for name in ("height", "width"))
     model: Any
     if part == "text_encoder_2":
-        model = TextEncoder(folder / part, 0, core, "CPU", PROPERTIES)
+        model = TextEncoder(folder / part, 0, place)
         model.compile()
         model(np.zeros((1, 32), np.int64))
     elif part == "transformer":
-        model = FluxTransformer(read, core, "CPU", PROPERTIES)
+        model = FluxTransformer(read, place)
         model.reshape(1, height * width // 4, 32)
         model.compile()
         config = read_json(folder / part / "config.json")
@@ -162,7 +162,7 @@ def draw_with_one_part(folder: Path, settings: dict[str, Any], part: str) -> Non
         model(np.ones((1, height * width // 4, read.in_channels), np.float32), np.float32(0.5))
     else:
         vae = TiledVaeDecoder if part == "tiled vae_decoder" else VaeDecoder
-        model = vae(read, core, "CPU", PROPERTIES)
+        model = vae(read, place)
         model.compile()
         rng = np.random.default_rng(0)
         model(rng.standard_normal((1, read.latent_channels, height, width), np.float32))

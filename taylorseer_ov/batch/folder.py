@@ -12,15 +12,15 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Arrays
 from ..files import TEMPORARY_SUFFIX, locked, locked_if_free, numbered, write_new, write_over
 
 MANIFEST, STATE = "manifest.jsonl", ".taylorseer-batch"
@@ -56,7 +56,6 @@ class Entry:
 
 
 Entries = dict[str, Entry]
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class BatchFolder:

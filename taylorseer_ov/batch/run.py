@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..arrays import Arrays
 from ..caching.plan import CachePlan
 from ..checks import whole_number
 from ..generation.job import Job
 from ..pictures.names import numbered_stems, stem_of
 from ..warning import warn
-from .folder import Arrays, BatchFolder, Entry
+from .folder import BatchFolder, Entry
 from .lines import BadLine, BatchLine
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class _Run:
     ) -> None:
         self._pipeline, self._folder, self._tasks = pipeline, folder, tasks
         self._metadata, self._stop, self._progress = metadata, stop, progress
-        self._stages = _stages(pipeline) if pipeline.backends.memory.low_memory else None
+        self._stages = _stages(pipeline) if pipeline.backends.setup.memory.low_memory else None
         self._settled: set[str] = set()  # keys of the lines whose outcome is known
         self._made = 0  # by this process, of all stages
 

@@ -16,9 +16,9 @@ from ..caching.presets import resolve_cache
 from ..checks import known_device
 from ..flux.folder import FluxFolder, task_of
 from ..genai import missing_in_version
-from ..generation.job import MemoryOptions
 from ..generation.memory import estimate, memory_warning
 from ..generation.settings import ImageGenerationConfig, model_defaults
+from ..generation.setup import MemoryOptions
 from ..pipelines.native_limits import settings_obstacle
 from .finding import Diagnosis, Finding, examine
 from .machine import GIGABYTE, Machine, check_devices, check_disk, check_packages

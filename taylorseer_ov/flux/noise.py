@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..arrays import Array
 from ..genai import import_openvino_genai, missing_native_support
+
+Draw = Callable[[tuple[int, ...]], Array]  # returns noise of a shape
 
 
 def noise_of_seeds() -> str:
@@ -84,3 +86,25 @@ class StandardNormalGenerator:
         logarithm = np.log(squared.astype(np.float64)).astype(np.float32)
         scale = np.sqrt(np.float32(-2) * logarithm / squared)
         return np.stack([y * scale, x * scale], axis=1).reshape(-1)
+
+
+def noise_source(generator: NoiseGenerator | None, seed: int) -> Draw:
+    """Return what draws noise: a caller's generator, or for a seed what native draws for it.
+
+    The noise it returns is float32; it raises ValueError if the generator draws another shape.
+    """
+    import openvino as ov
+
+    source = generator
+    if source is None:
+        source = native_noise_generator(seed) or StandardNormalGenerator(seed)
+    is_native = type(source).__module__.startswith("openvino_genai")
+
+    def draw(shape: tuple[int, ...]) -> Array:
+        drawn = source.randn_tensor(ov.Shape(shape) if is_native else shape)
+        noise = np.array(drawn.data if isinstance(drawn, ov.Tensor) else drawn)
+        if noise.shape != shape:
+            raise ValueError(f"the generator drew noise of shape {noise.shape}, not {shape}")
+        return noise.astype(np.float32, copy=False)
+
+    return draw

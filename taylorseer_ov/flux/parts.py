@@ -1,8 +1,9 @@
-"""The models of Flux on the OpenVINO runtime: tokenizers, text encoders, transformer, VAE."""
+"""The text encoders and the transformer on the OpenVINO runtime, and what all parts share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,32 @@ import openvino_tokenizers  # noqa: F401  (registers its operations with every n
 from numpy.typing import NDArray
 
 from ..arrays import Array
+from .devices import Properties
 from .folder import FluxFolder
 
-Properties = Mapping[str, Any]
-Draw = Callable[[tuple[int, ...]], Array]
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a part is compiled.
+
+    Attributes:
+        core: reads and compiles it.
+        device: an OpenVINO device.
+        properties: OpenVINO's, for compiling.
+    """
+
+    core: ov.Core
+    device: str
+    properties: Properties
+
+    def read(self, folder: Path) -> ov.Model:
+        """Read the model in a part's folder."""
+        return self.core.read_model(folder / "openvino_model.xml")
+
+    def compile(self, model: ov.Model) -> ov.InferRequest:
+        """Compile a model and return what runs it."""
+        compiled = self.core.compile_model(model, self.device, dict(self.properties))
+        return compiled.create_infer_request()
 
 
 class Part:
@@ -23,9 +46,9 @@ class Part:
 
     _request: ov.InferRequest
 
-    def __init__(self, model: ov.Model, core: ov.Core, device: str, properties: Properties) -> None:
+    def __init__(self, model: ov.Model, place: Place) -> None:
         self._model: ov.Model | None = model
-        self._target = core, device, dict(properties)
+        self._place = place
 
     def _reshape(self, shapes: Mapping[str, list[int | ov.Dimension]]) -> None:
         assert self._model is not None, "reshape comes before compile"
@@ -33,8 +56,7 @@ class Part:
 
     def compile(self) -> None:
         """Compile for the device, and let go of what was read: its memory is wanted elsewhere."""
-        core, device, properties = self._target
-        self._request = core.compile_model(self._model, device, properties).create_infer_request()
+        self._request = self._place.compile(self._model)
         self._model = None
 
     def _set(self, name: str, value: NDArray[Any]) -> None:
@@ -44,10 +66,8 @@ class Part:
 class TextEncoder(Part):
     """CLIP (output 1, pooled: (1, D)) or T5 (output 0, per token: (1, L, D))."""
 
-    def __init__(
-        self, folder: Path, output: int, core: ov.Core, device: str, properties: Properties
-    ) -> None:
-        super().__init__(core.read_model(folder / "openvino_model.xml"), core, device, properties)
+    def __init__(self, folder: Path, output: int, place: Place) -> None:
+        super().__init__(place.read(folder), place)
         self._output = output
 
     def reshape(self, length: int) -> None:
@@ -64,11 +84,8 @@ class TextEncoder(Part):
 class FluxTransformer(Part):
     """The denoiser. What does not change during a generation is set once by `start`."""
 
-    def __init__(
-        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
-    ) -> None:
-        model = core.read_model(folder.path / "transformer" / "openvino_model.xml")
-        super().__init__(model, core, device, properties)
+    def __init__(self, folder: FluxFolder, place: Place) -> None:
+        super().__init__(place.read(folder.path / "transformer"), place)
         self._folder = folder
 
     def reshape(self, batch: int, image_tokens: int, text_tokens: int) -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..arrays import Array
 from .initial_image import InitialImage
 from .latents import pack_latents
+from .noise import Draw
 from .sampling import Constraint, Velocity, add_noise, unconstrained
 
 Shape = tuple[int, int, int, int]
@@ -54,7 +55,7 @@ def starting_point(
     initial: InitialImage | None,
     shape: Shape,
     sigma: np.float32,
-    draw: Callable[[tuple[int, ...]], Array],
+    draw: Draw,
     encode: Callable[[Array], Array],
     is_fill: bool,
 ) -> StartingPoint:

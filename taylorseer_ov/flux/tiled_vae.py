@@ -19,7 +19,7 @@ from openvino import opset13 as ops
 
 from ..arrays import Array
 from .folder import FluxFolder
-from .parts import Part, Properties
+from .parts import Part, Place
 from .tiling import decode_by_tiles, sample_tile, tile_size
 from .vae import read_vae_decoder
 
@@ -27,11 +27,9 @@ from .vae import read_vae_decoder
 class TiledVaeDecoder(Part):
     """Latents (N, C, h, w) larger than a tile to pictures (N, H, W, 3), uint8."""
 
-    def __init__(
-        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
-    ) -> None:
-        model, groups = _with_shared_statistics(read_vae_decoder(folder, core, ov.Type.f32))
-        super().__init__(model, core, device, properties)
+    def __init__(self, folder: FluxFolder, place: Place) -> None:
+        model, groups = _with_shared_statistics(read_vae_decoder(folder, place, ov.Type.f32))
+        super().__init__(model, place)
         self._scale = folder.vae_scale
         self._unknown = [np.zeros((2, 1, count, 1), np.float32) for count in groups]
 

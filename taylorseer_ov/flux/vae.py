@@ -8,17 +8,16 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 from .folder import FluxFolder
-from .parts import Draw, Part, Properties
+from .noise import Draw
+from .parts import Part, Place
 
 
 class VaeEncoder(Part):
     """Pictures to latents."""
 
-    def __init__(
-        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
-    ) -> None:
-        model = core.read_model(folder.path / "vae_encoder" / "openvino_model.xml")
-        super().__init__(model, core, device, properties)
+    def __init__(self, folder: FluxFolder, place: Place) -> None:
+        model = place.read(folder.path / "vae_encoder")
+        super().__init__(model, place)
         self._folder = folder
         self._is_distribution = "latent_parameters" in model.output(0).get_names()
 
@@ -47,10 +46,8 @@ class VaeEncoder(Part):
 class VaeDecoder(Part):
     """Latents (N, C, h, w) to pictures (N, H, W, 3), uint8, all inside the graph."""
 
-    def __init__(
-        self, folder: FluxFolder, core: ov.Core, device: str, properties: Properties
-    ) -> None:
-        super().__init__(read_vae_decoder(folder, core, ov.Type.u8), core, device, properties)
+    def __init__(self, folder: FluxFolder, place: Place) -> None:
+        super().__init__(read_vae_decoder(folder, place, ov.Type.u8), place)
 
     def reshape(self, batch: int, channels: int, height: int, width: int) -> None:
         """Fix the latents' shape."""
@@ -62,12 +59,12 @@ class VaeDecoder(Part):
         return np.array(self._request.get_output_tensor(0).data)
 
 
-def read_vae_decoder(folder: FluxFolder, core: ov.Core, levels: ov.Type) -> ov.Model:
+def read_vae_decoder(folder: FluxFolder, place: Place, levels: ov.Type) -> ov.Model:
     """Read the decoder as latents (N, C, h, w) to pictures (N, H, W, 3).
 
     `levels` is the type of the grey levels: u8, or f32 for those that truncation makes u8.
     """
-    decoder = core.read_model(folder.path / "vae_decoder" / "openvino_model.xml")
+    decoder = place.read(folder.path / "vae_decoder")
     return _with_post_processing(round_to_nearest(decoder), folder, levels)
 
 

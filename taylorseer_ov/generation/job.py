@@ -1,73 +1,21 @@
-"""What is asked of a pipeline, checked before any work is done."""
+"""One generation: what is to be done, decided beforehand, and what a backend hands back of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..arrays import Array, Pictures
 from ..caching.plan import CachePlan
 from ..caching.policy import CachePolicy, Recorder
-from ..flux.embedding_cache import default_folder
 from ..flux.initial_image import InitialImage
 from .environment import Environment
 from .settings import ImageGenerationConfig
 
-StepCallback = Callable[[int, int, NDArray[np.float32]], bool | None]
+StepCallback = Callable[[int, int, Array], bool | None]
 Progress = Callable[[int, int], None]
-
-
-class Devices(NamedTuple):
-    """Where each part of the pipeline runs."""
-
-    text_encode: str
-    denoise: str
-    vae: str
-
-
-@dataclass(frozen=True)
-class MemoryOptions:
-    """How a pipeline saves memory.
-
-    Attributes:
-        low_memory: hold one model at a time: encode, let go, denoise, let go, decode.
-        vae_tiling: decode large pictures in overlapping tiles.
-        embedding_cache: folder in which encoded prompts are kept between processes.
-    """
-
-    low_memory: bool = False
-    vae_tiling: bool = False
-    embedding_cache: Path | None = None
-
-    @property
-    def native_obstacle(self) -> str | None:
-        """Why openvino_genai cannot work like this, None if it can."""
-        if self.low_memory:
-            return "openvino_genai holds all models in memory at once"
-        if self.vae_tiling:
-            return "openvino_genai decodes pictures whole"
-        if self.embedding_cache is not None:
-            return "openvino_genai encodes every prompt anew"
-        return None
-
-
-class StaticShape(NamedTuple):
-    """The one size a reshaped pipeline draws."""
-
-    batch: int
-    height: int
-    width: int
-    text_length: int
-
-    @classmethod
-    def of(cls, settings: ImageGenerationConfig) -> StaticShape:
-        """The shape that a generation with these settings has."""
-        return cls(settings.num_images_per_prompt, *settings.size, settings.max_sequence_length)
 
 
 @dataclass(frozen=True)
@@ -110,7 +58,7 @@ class Job:
     prompt: str
     prompt_2: str
     settings: ImageGenerationConfig
-    sigmas: NDArray[np.float32]
+    sigmas: Array
     cache: CachePlan | CachePolicy
     cache_name: str
     hooks: Hooks
@@ -144,30 +92,67 @@ class Preparing(Protocol):
         """Return what would draw a job."""
 
 
+class Choice(NamedTuple):
+    """Which backend draws, `"native"` or `"python"`, and why."""
+
+    backend: str
+    reason: str
+
+
 @dataclass(frozen=True)
-class Generated:
-    """What a backend hands back.
+class Denoised:
+    """What became of the steps of a generation.
 
     Attributes:
-        pictures: uint8 (N, height, width, 3).
-        text_encoding_s, image_encoding_s, vae_s: seconds; `vae_s` is the decoding.
         step_s: seconds of each step taken.
         mask: for each step taken, whether it ran the transformer.
         forecast_errors, rescued_steps: `errors` and `rescued` of `policy.StandIn`.
-        interrupted: whether the callback stopped it before the last step.
-        load_s: seconds spent on loading models in between, in none of the other times.
+        interrupted: whether the caller stopped it before the last step.
+        image_encoding_s: seconds that encoding the given picture took, before the first step.
     """
 
-    pictures: NDArray[np.uint8]
-    text_encoding_s: float
     step_s: tuple[float, ...]
-    vae_s: float
     mask: tuple[bool, ...]
     forecast_errors: dict[int, float] = field(default_factory=dict)
     rescued_steps: tuple[int, ...] = ()
     interrupted: bool = False
-    load_s: float = 0.0
     image_encoding_s: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Denoised:
+        """Build from what `to_dict` returned, even if it has been JSON since."""
+        errors = values["forecast_errors"]
+        return cls(
+            step_s=tuple(values["step_s"]),
+            mask=tuple(values["mask"]),
+            forecast_errors={int(step): error for step, error in errors.items()},
+            rescued_steps=tuple(values["rescued_steps"]),
+            interrupted=values["interrupted"],
+            image_encoding_s=values["image_encoding_s"],
+        )
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a backend hands back. Times are in seconds.
+
+    Attributes:
+        pictures: uint8 (N, height, width, 3).
+        denoised: the steps that led to them.
+        text_encoding_s: encoding the prompts.
+        vae_s: decoding.
+        load_s: loading models in between, in none of the other times.
+    """
+
+    pictures: Pictures
+    denoised: Denoised
+    text_encoding_s: float
+    vae_s: float
+    load_s: float = 0.0
 
 
 class Stopwatch:
@@ -182,19 +167,3 @@ class Stopwatch:
         now_s = time.perf_counter() - self._load_s()
         lap_s, self._last_s = now_s - self._last_s, now_s
         return lap_s
-
-
-def memory_options(
-    low_memory: bool, vae_tiling: bool, embedding_cache: str | Path | bool | None
-) -> MemoryOptions:
-    """Check what a pipeline is told about memory."""
-    for name, value in (("low_memory", low_memory), ("vae_tiling", vae_tiling)):
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} must be True or False, got {value!r}")
-    if embedding_cache is True:
-        embedding_cache = default_folder()
-    elif embedding_cache is False:
-        embedding_cache = None
-    return MemoryOptions(
-        low_memory, vae_tiling, None if embedding_cache is None else Path(embedding_cache)
-    )

@@ -20,8 +20,8 @@ from typing import Any
 
 from ..flux.folder import FluxFolder
 from ..flux.tiling import fits_a_tile, tile_size
-from .job import MemoryOptions
 from .settings import ImageGenerationConfig
+from .setup import MemoryOptions
 
 PARTS = ("text_encoder", "text_encoder_2", "transformer", "vae_decoder")
 FLOATING_BITS = {"f16": 16, "bf16": 16, "f32": 32, "f64": 64}

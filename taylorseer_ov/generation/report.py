@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ..caching.account import summary
+from ..caching.plan import CachePlan, schedule_text
+from ..version import installed_version
+from .job import Choice, Generated, Job
+from .setup import Devices
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,47 @@ class GenerationReport:
     devices: tuple[str, str, str]
     openvino_version: str | None
     openvino_genai_version: str | None
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        drawn: Generated,
+        choice: Choice,
+        devices: Devices,
+        *,
+        total_s: float,
+        load_s: float,
+    ) -> GenerationReport:
+        """Give the account of a job from what a backend has handed back."""
+        settings, denoised = job.settings, drawn.denoised
+        height, width = settings.size
+        return cls(
+            backend=choice.backend,
+            backend_reason=choice.reason,
+            cache=job.cache_name,
+            schedule=_schedule(job, denoised.mask),
+            forecast_errors=denoised.forecast_errors,
+            rescued_steps=denoised.rescued_steps,
+            step_s=denoised.step_s,
+            text_encoding_s=drawn.text_encoding_s,
+            image_encoding_s=denoised.image_encoding_s,
+            vae_s=drawn.vae_s,
+            total_s=total_s,
+            load_s=load_s,
+            interrupted=denoised.interrupted,
+            seed=settings.rng_seed if settings.generator is None else None,
+            width=width,
+            height=height,
+            num_inference_steps=settings.num_inference_steps,
+            strength=float(settings.strength),
+            num_images_per_prompt=settings.num_images_per_prompt,
+            guidance_scale=float(settings.guidance_scale),
+            max_sequence_length=settings.max_sequence_length,
+            devices=devices,
+            openvino_version=installed_version("openvino"),
+            openvino_genai_version=installed_version("openvino-genai"),
+        )
 
     def _steps_s(self, letter: str) -> list[float]:
         taken = zip(self.schedule, self.step_s, strict=False)
@@ -117,6 +162,12 @@ class GenerationReport:
             f"{self.openvino_genai_version or 'not installed'}",
         ]
         return "\n".join(lines)
+
+
+def _schedule(job: Job, taken: tuple[bool, ...]) -> str:
+    """What was done, and behind it what an interrupted plan had still intended."""
+    intended = job.cache.mask[len(taken) :] if isinstance(job.cache, CachePlan) else ()
+    return schedule_text(taken + intended)
 
 
 class MeanStdPair(NamedTuple):

@@ -6,19 +6,20 @@ import gc
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import openvino as ov
 
 from ..flux.devices import check_device, device_name, has_own_memory, precision_bits
-from ..flux.folder import FluxFolder
 from ..flux.noise import noise_of_seeds
 from ..flux.tokenizer import Tokenizer
 from ..generation.environment import Environment
-from ..generation.job import Devices, Job, MemoryOptions, StaticShape
+from ..generation.job import Choice, Job
 from ..generation.memory import MemoryWarning, available_bytes, memory_warning
 from ..generation.settings import ImageGenerationConfig, check_adapters
-from ..version import installed_version
+from ..generation.setup import Devices, Setup, StaticShape
+from ..version import __version__, installed_version
 from ..warning import warn
 from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
@@ -35,59 +36,49 @@ class Backends:
     """The backends of one model folder.
 
     Args:
+        setup: which models run where and how; `set_devices` and `reshape` change it.
         requested: the backend that is demanded, or `"auto"`.
-        memory: how to save memory; what only the Python backend can do.
 
     Raises:
         ValueError: for an unknown device or backend.
         RuntimeError: if `"native"` is demanded and openvino_genai cannot be used for this.
     """
 
-    def __init__(
-        self,
-        folder: FluxFolder,
-        requested: Backend,
-        devices: Devices,
-        properties: dict[str, Any],
-        memory: MemoryOptions,
-    ) -> None:
+    def __init__(self, setup: Setup, requested: Backend) -> None:
         if requested not in get_args(Backend):
             raise ValueError(f"backend must be 'auto', 'native' or 'python', got {requested!r}")
-        self._standing_obstacle = standing_obstacle(folder, memory)
+        self._standing_obstacle = standing_obstacle(setup)
         if requested == "native":
             _refuse_native_if(self._standing_obstacle)
-        self._folder, self._requested, self.memory = folder, requested, memory
-        self.static: StaticShape | None = None
+        self.setup, self._requested = setup, requested
         self.load_s = 0.0
         self._loaded: PythonBackend | NativeBackend | None = None
-        self.set_devices(devices, properties)
-        self.tokenizers = (
-            Tokenizer(folder.path / "tokenizer"),
-            Tokenizer(folder.path / "tokenizer_2"),
-        )
+        self.set_devices(setup.devices, setup.properties)
+        path = setup.folder.path
+        self.tokenizers = Tokenizer(path / "tokenizer"), Tokenizer(path / "tokenizer_2")
 
-    def set_devices(self, devices: Devices, properties: dict[str, Any]) -> None:
+    def set_devices(self, devices: Devices, properties: Mapping[str, Any]) -> None:
         """Choose where and how the models are compiled, anew when they are next needed."""
         for device in devices:
             check_device(device)
-        properties = dict(properties)
-        if properties.get("adapters") is None:
-            properties.pop("adapters", None)
+        adapters = properties.get("adapters")
+        if adapters is None:
+            properties = {name: properties[name] for name in properties if name != "adapters"}
         else:
-            check_adapters(properties["adapters"])
+            check_adapters(adapters)
             if self._requested == "python":
                 raise ValueError(f"backend='python' takes no adapters; {LORA_ADVICE}")
             if self._standing_obstacle:
                 raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
-        self.devices, self.properties = devices, properties
+        self.setup = replace(self.setup, devices=devices, properties=properties)
         self.unload()
 
     def reshape(self, static: StaticShape) -> None:
         """Fix all shapes; the models are compiled anew when they are next needed."""
-        self.static = static
+        self.setup = replace(self.setup, static=static)
         self.unload()
 
-    def choose(self, job: Job) -> tuple[str, str]:
+    def choose(self, job: Job) -> Choice:
         """Return the backend for a job and the reason.
 
         Raises:
@@ -95,23 +86,25 @@ class Backends:
                 exactly this job.
             ValueError: for adapters that the constructor was not given.
         """
-        has_adapters = "adapters" in self.properties
+        has_adapters = "adapters" in self.setup.properties
         if job.settings.adapters is not None and not has_adapters:
             raise ValueError(
                 "adapters were not given to the constructor, as openvino_genai needs them; "
                 + LORA_ADVICE
             )
         if self._requested == "python":
-            return "python", "as requested"
-        obstacle = self._standing_obstacle or native_obstacle(job, self._folder, self.tokenizers)
+            return Choice("python", "as requested")
+        obstacle = self._standing_obstacle or native_obstacle(
+            job, self.setup.folder, self.tokenizers
+        )
         if obstacle and has_adapters:
             raise RuntimeError(f"not with adapters: {obstacle}; {LORA_ADVICE}")
         if self._requested == "native":
             _refuse_native_if(obstacle)
-            return "native", "as requested"
+            return Choice("native", "as requested")
         if obstacle:
-            return "python", obstacle
-        return "native", "openvino_genai does exactly what was asked"
+            return Choice("python", obstacle)
+        return Choice("native", "openvino_genai does exactly what was asked")
 
     def environment(self, job: Job, weights: Mapping[str, str]) -> Environment:
         """Return what would draw a job, with these fingerprints of the model's parts.
@@ -119,16 +112,17 @@ class Backends:
         Raises:
             RuntimeError: as `choose` does.
         """
+        setup = self.setup
         return Environment(
-            model=self._folder.path.resolve().name,
+            model=setup.folder.path.resolve().name,
             weights=weights,
-            backend=self.choose(job)[0],
+            backend=self.choose(job).backend,
             noise=noise_of_seeds(),
-            devices=self.devices._asdict(),
-            processors={device: device_name(device) for device in self.devices},
-            properties=_plain(self.properties),
-            fixed_shapes=self.static is not None or self.memory.low_memory,
-            vae_tiling=self.memory.vae_tiling,
+            devices=setup.devices._asdict(),
+            processors={device: device_name(device) for device in setup.devices},
+            properties=_plain(setup.properties),
+            fixed_shapes=setup.static is not None or setup.memory.low_memory,
+            vae_tiling=setup.memory.vae_tiling,
             versions=_versions(),
         )
 
@@ -151,24 +145,19 @@ class Backends:
             return self.load_python()
         if not isinstance(self._loaded, NativeBackend):
             start_s = self._begin_load()
-            self._loaded = NativeBackend(
-                self._folder,
-                self.devices,
-                self.properties,
-                self.static,
-                settings.max_sequence_length,
-            )
+            self._loaded = NativeBackend(self.setup, settings.max_sequence_length)
             self.load_s = time.perf_counter() - start_s
         return self._loaded
 
     def _warn_about_memory(self, settings: ImageGenerationConfig) -> None:
-        free_bytes = available_bytes()
-        if free_bytes is None or has_own_memory(self.devices.denoise):
+        free_bytes, device = available_bytes(), self.setup.devices.denoise
+        if free_bytes is None or has_own_memory(device):
             return
         if settings.height is None or settings.width is None:  # not known before the picture is
             return
-        bits = precision_bits(self.devices.denoise, self.properties)
-        warning = memory_warning(self._folder, self.memory, settings, bits, free_bytes)
+        bits = precision_bits(device, self.setup.properties)
+        folder, memory = self.setup.folder, self.setup.memory
+        warning = memory_warning(folder, memory, settings, bits, free_bytes)
         if warning:
             warn(warning, MemoryWarning)
 
@@ -176,21 +165,15 @@ class Backends:
         """Return the Python backend, its models compiled."""
         if not isinstance(self._loaded, PythonBackend):
             start_s = self._begin_load()
-            self._loaded = PythonBackend(
-                self._folder,
-                self.tokenizers,
-                self.devices,
-                self.properties,
-                self.static,
-                self.memory,
-            )
+            self._loaded = PythonBackend(self.setup, self.tokenizers)
             self.load_s = time.perf_counter() - start_s
         return self._loaded
 
     def _begin_load(self) -> float:
         # one at a time: two copies of a large transformer would not fit
         self.unload()
-        if self.static is None and any(device.startswith("NPU") for device in self.devices):
+        has_npu = any(device.startswith("NPU") for device in self.setup.devices)
+        if has_npu and self.setup.static is None:
             raise ValueError(
                 "an NPU needs fixed shapes: call "
                 "reshape(num_images_per_prompt, height, width, guidance_scale) first"
@@ -218,8 +201,6 @@ def _plain(properties: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    from ..version import __version__
-
     packages = ("openvino", "openvino-tokenizers", "openvino-genai", "numpy")
     installed = {name: installed_version(name) for name in packages}
     found = {name: version for name, version in installed.items() if version is not None}

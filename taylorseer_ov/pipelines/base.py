@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..caching.plan import CachePlan, schedule_text
-from ..caching.policy import CachePolicy
 from ..caching.presets import resolve_cache
-from ..caching.schedule import Schedule
 from ..checks import text
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
 from ..flux.initial_image import initial_image
 from ..flux.sampling import first_step
 from ..generation.environment import Environment
-from ..generation.job import Devices, Generated, Hooks, Job, StaticShape
+from ..generation.job import Choice, Generated, Hooks, Job
 from ..generation.report import GenerationReport, PerformanceMetrics
 from ..generation.settings import ImageGenerationConfig, model_defaults
+from ..generation.setup import Devices, Setup, StaticShape, memory_options
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
-from ..version import installed_version
 from ..warning import warn
 
 if TYPE_CHECKING:
@@ -81,18 +78,17 @@ class FluxPipeline:
             ValueError: for an unknown device or backend.
             RuntimeError: if `backend="native"` and openvino_genai cannot be used.
         """
-        from ..generation.job import memory_options
         from .backends import Backends
 
         self._folder = FluxFolder.read(models_path, self._task)
         self._config = self._default_config()
-        self._backends = Backends(
+        setup = Setup(
             self._folder,
-            backend,
             Devices(*([device] * 3 if isinstance(device, str) else device)),
             properties,
             memory_options(low_memory, vae_tiling, embedding_cache),
         )
+        self._backends = Backends(setup, backend)
         self._report: GenerationReport | None = None
         self._lock = threading.Lock()
 
@@ -150,7 +146,7 @@ class FluxPipeline:
                 f"vae_device; got {len(devices)}"
             )
         chosen = Devices(*(devices * 3 if len(devices) == 1 else devices))
-        self._backends.set_devices(chosen, properties or self._backends.properties)
+        self._backends.set_devices(chosen, properties or self._backends.setup.properties)
         self._backends.load_first(self._config)
 
     # --- generation ---
@@ -174,20 +170,27 @@ class FluxPipeline:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
-            chosen, reason = self._backends.choose(job)
-            backend = self._backends.load(chosen, job.settings)
+            choice = self._backends.choose(job)
+            backend = self._backends.load(choice.backend, job.settings)
             start_s = time.perf_counter()
             drawn = backend.generate(job)
             total_s = time.perf_counter() - start_s - drawn.load_s
         finally:
             self._lock.release()
-        return self.result(job, drawn, chosen, reason, total_s)
+        return self.result(job, drawn, choice, total_s)
 
     def result(
-        self, job: Job, drawn: Generated, backend: str, reason: str, total_s: float
+        self, job: Job, drawn: Generated, choice: Choice, total_s: float
     ) -> GenerationResult:
         """Put what a backend has drawn together with the account of it."""
-        self._report = self._describe(job, drawn, backend, reason, total_s)
+        self._report = GenerationReport.of(
+            job,
+            drawn,
+            choice,
+            self._backends.setup.devices,
+            total_s=total_s,
+            load_s=self._backends.load_s + drawn.load_s,
+        )
         recipe = Recipe.of(job, self._report, self.environment(job))
         return GenerationResult(drawn.pictures, self._report, recipe)
 
@@ -273,7 +276,8 @@ class FluxPipeline:
             initial = initial_image(*pictures, height=chosen.height, width=chosen.width)
             height, width = initial.size
             chosen = replace(chosen, height=height, width=width)
-        self._check_static(chosen)
+        if self._backends.setup.static is not None:
+            self._backends.setup.static.require(chosen)
         prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
         self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
         sigmas = self._sigmas(chosen)
@@ -285,19 +289,6 @@ class FluxPipeline:
             guidance_scale=chosen.guidance_scale if self._folder.guidance_embeds else None,
         )
         return Job(prompt, prompt_2, chosen, sigmas, cache, cache_name, hooks, initial)
-
-    def _check_static(self, settings: ImageGenerationConfig) -> None:
-        asked, static = StaticShape.of(settings), self._backends.static
-        if static is not None and asked != static:
-            differing = [
-                f"{name} {getattr(asked, name)} instead of {getattr(static, name)}"
-                for name in StaticShape._fields
-                if getattr(asked, name) != getattr(static, name)
-            ]
-            raise ValueError(
-                f"this pipeline was reshaped to one size; asked for {', '.join(differing)}. "
-                "Call reshape again, or do not reshape"
-            )
 
     def _warn_about_prompts(self, prompts: tuple[str, str], max_sequence_length: int) -> None:
         _, t5_tokenizer = self._backends.tokenizers
@@ -314,41 +305,3 @@ class FluxPipeline:
                 "this model's text encoder does not know " + ", ".join(map(repr, unknown)),
                 PromptWarning,
             )
-
-    def _describe(
-        self, job: Job, drawn: Generated, backend: str, reason: str, total_s: float
-    ) -> GenerationReport:
-        settings = job.settings
-        height, width = settings.size
-        return GenerationReport(
-            backend=backend,
-            backend_reason=reason,
-            cache=job.cache_name,
-            schedule=_schedule(job.cache, drawn.mask),
-            forecast_errors=drawn.forecast_errors,
-            rescued_steps=drawn.rescued_steps,
-            step_s=drawn.step_s,
-            text_encoding_s=drawn.text_encoding_s,
-            image_encoding_s=drawn.image_encoding_s,
-            vae_s=drawn.vae_s,
-            total_s=total_s,
-            load_s=self._backends.load_s + drawn.load_s,
-            interrupted=drawn.interrupted,
-            seed=settings.rng_seed if settings.generator is None else None,
-            width=width,
-            height=height,
-            num_inference_steps=settings.num_inference_steps,
-            strength=float(settings.strength),
-            num_images_per_prompt=settings.num_images_per_prompt,
-            guidance_scale=float(settings.guidance_scale),
-            max_sequence_length=settings.max_sequence_length,
-            devices=self._backends.devices,
-            openvino_version=installed_version("openvino"),
-            openvino_genai_version=installed_version("openvino-genai"),
-        )
-
-
-def _schedule(cache: CachePlan | CachePolicy, taken: Schedule) -> str:
-    """What was done, and behind it what an interrupted plan had still intended."""
-    intended = cache.mask[len(taken) :] if isinstance(cache, CachePlan) else ()
-    return schedule_text(taken + intended)

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,8 @@ from ..caching.plan import CachePlan
 from ..flux.folder import FluxFolder
 from ..flux.initial_image import InitialImage
 from ..genai import import_openvino_genai
-from ..generation.job import Devices, Generated, Hooks, Job, StaticShape
+from ..generation.job import Denoised, Generated, Hooks, Job
+from ..generation.setup import Setup
 from ..model_files import read_json
 
 PIPELINES = {
@@ -47,19 +47,12 @@ PIPELINES = {
 class NativeBackend:
     """The pipeline of openvino_genai for a folder's task, put together from its parts."""
 
-    def __init__(
-        self,
-        folder: FluxFolder,
-        devices: Devices,
-        properties: Mapping[str, Any],
-        static: StaticShape | None,
-        text_length: int,
-    ) -> None:
+    def __init__(self, setup: Setup, text_length: int) -> None:
         self._genai = import_openvino_genai()
-        self._folder, self._devices, self._static = folder, devices, static
-        self._properties = dict(properties)
+        self._folder, self._devices, self._static = setup.folder, setup.devices, setup.static
+        self._properties = dict(setup.properties)
         self._adapters = self._properties.get("adapters")
-        self._scheduler = _mended_scheduler(self._genai, folder.path)
+        self._scheduler = _mended_scheduler(self._genai, setup.folder.path)
         self._load(text_length)
 
     def _load(self, text_length: int) -> None:
@@ -94,10 +87,38 @@ class NativeBackend:
 
     def generate(self, job: Job) -> Generated:
         """Draw the pictures of a job that `native_obstacle` has nothing against."""
-        settings = job.settings
-        if settings.max_sequence_length != self._text_length:
+        text_length = job.settings.max_sequence_length
+        if text_length != self._text_length:
             change = self._assemble if self._adapters is None else self._load
-            change(settings.max_sequence_length)
+            change(text_length)
+        options = self._options(job)
+        plan = job.cache
+        assert isinstance(plan, CachePlan)  # a policy is an obstacle
+        watch = _Watch(job.hooks, plan)
+        if job.hooks.progress is not None or job.hooks.stop is not None:
+            options["callback"] = watch
+        pictures = self._pipeline.generate(job.prompt, *_tensors(job.initial), **options)
+        if watch.failure is not None:
+            raise watch.failure
+        if watch.latents is not None:  # what native returns of a stopped generation is empty
+            pictures = self._pipeline.decode(watch.latents)
+        metrics = self._pipeline.get_performance_metrics()
+        steps_us = metrics.raw_metrics.iteration_durations
+        return Generated(
+            pictures=np.array(pictures.data),
+            denoised=Denoised(
+                step_s=tuple(float(step) / 1e6 for step in steps_us),
+                mask=plan.mask[: len(steps_us)],
+                interrupted=watch.latents is not None,
+                image_encoding_s=metrics.get_vae_encoder_infer_duration() / 1e3,
+            ),
+            text_encoding_s=sum(metrics.get_text_encoder_infer_duration().values()) / 1e3,
+            vae_s=metrics.get_vae_decoder_infer_duration() / 1e3,
+        )
+
+    def _options(self, job: Job) -> dict[str, Any]:
+        """What native's `generate` is told beside the prompt."""
+        settings = job.settings
         height, width = settings.size
         options: dict[str, Any] = {
             "prompt_2": job.prompt_2,
@@ -121,27 +142,7 @@ class NativeBackend:
             options["rng_seed"] = settings.rng_seed
         else:
             options["generator"] = settings.generator
-        plan = job.cache
-        assert isinstance(plan, CachePlan)  # a policy is an obstacle
-        watch = _Watch(job.hooks, plan)
-        if job.hooks.progress is not None or job.hooks.stop is not None:
-            options["callback"] = watch
-        pictures = self._pipeline.generate(job.prompt, *_tensors(job.initial), **options)
-        if watch.failure is not None:
-            raise watch.failure
-        if watch.latents is not None:  # what native returns of a stopped generation is empty
-            pictures = self._pipeline.decode(watch.latents)
-        metrics = self._pipeline.get_performance_metrics()
-        steps_us = metrics.raw_metrics.iteration_durations
-        return Generated(
-            pictures=np.array(pictures.data),
-            text_encoding_s=sum(metrics.get_text_encoder_infer_duration().values()) / 1e3,
-            step_s=tuple(float(step) / 1e6 for step in steps_us),
-            vae_s=metrics.get_vae_decoder_infer_duration() / 1e3,
-            mask=plan.mask[: len(steps_us)],
-            interrupted=watch.latents is not None,
-            image_encoding_s=metrics.get_vae_encoder_infer_duration() / 1e3,
-        )
+        return options
 
 
 class _Watch:
@@ -177,7 +178,7 @@ def _mended_scheduler(genai: Any, path: Path) -> Any:
 
 
 def _rounding_vae(genai: Any, folder: FluxFolder) -> Any:
-    """Load a VAE whose decoder's pixels are rounded; see `components.round_to_nearest`."""
+    """Load a VAE whose decoder's pixels are rounded; see `vae.round_to_nearest`."""
     import openvino as ov
 
     from ..flux.vae import round_to_nearest

@@ -10,19 +10,20 @@ from ..caching.config import TaylorSeerCacheConfig
 from ..flux.folder import FluxFolder
 from ..flux.sampling import first_step
 from ..genai import missing_native_support
-from ..generation.job import Job, MemoryOptions
+from ..generation.job import Job
 from ..generation.settings import ImageGenerationConfig
+from ..generation.setup import Setup
 
 if TYPE_CHECKING:
     from ..flux.tokenizer import Tokenizer
 
 
-def standing_obstacle(folder: FluxFolder, memory: MemoryOptions) -> str | None:
+def standing_obstacle(setup: Setup) -> str | None:
     """Say why openvino_genai can do no job of a pipeline at all, None if it can."""
-    if folder.is_fill:
+    if setup.folder.is_fill:
         return "openvino_genai does not cache Fill models, and starts them from noise alone"
     # installed or not, these are what to know
-    return memory.native_obstacle or missing_native_support()
+    return setup.memory.native_obstacle or missing_native_support()
 
 
 def native_obstacle(

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..batch.folder import Arrays
-from ..generation.job import Generated, Job, Stopwatch
-from .python_backend import Conditioning, PythonBackend
+from ..arrays import Arrays
+from ..generation.job import Choice, Denoised, Generated, Job
+from .encoding import Conditioning
+from .python_backend import PythonBackend
 
 if TYPE_CHECKING:
     from ..pictures.result import GenerationResult
     from .tasks import Text2ImagePipeline
+
+CHOICE = Choice("python", "each model is loaded once for all pictures of a batch")
 
 
 class GenerationStages:
@@ -31,40 +34,32 @@ class GenerationStages:
     def make(self, stage: str, job: Job, made: Mapping[str, Arrays]) -> Arrays:
         """Carry out a stage of a job with what the stages that it needs have made."""
         backend = self._pipeline.backends.load_python()
-        stopwatch = Stopwatch(lambda: backend.load_s)
+        stopwatch = backend.stopwatch()
         if stage == "pooled":
-            return {"pooled": backend.encode_pooled(job), "seconds": np.array(stopwatch.lap())}
+            return {"pooled": backend.encode.pooled(job), "seconds": np.array(stopwatch.lap())}
         if stage == "text":
-            return {"text": backend.encode_text(job), "seconds": np.array(stopwatch.lap())}
+            return {"text": backend.encode.text(job), "seconds": np.array(stopwatch.lap())}
         return self._denoise(backend, job, made["pooled"], made["text"])
 
     def _denoise(self, backend: PythonBackend, job: Job, pooled: Arrays, text: Arrays) -> Arrays:
-        stopwatch = Stopwatch(lambda: backend.load_s)
+        stopwatch = backend.stopwatch()
         conditioning = Conditioning(text=text["text"], pooled=pooled["pooled"])
-        account = vars(backend.denoise(job, conditioning)).copy()
-        latents = account.pop("latents")
+        latents, denoised = backend.denoise(job, conditioning)
         encoding_s = float(pooled["seconds"] + text["seconds"])
         times = {"text_encoding_s": encoding_s, "total_s": encoding_s + stopwatch.lap()}
-        return {"latents": latents, "account": np.array(json.dumps(account | times))}
+        return {"latents": latents, "account": np.array(json.dumps(denoised.to_dict() | times))}
 
-    def finish(self, job: Job, denoised: Arrays) -> GenerationResult:
+    def finish(self, job: Job, made: Arrays) -> GenerationResult:
         """Decode the latents of a job, and describe the whole of it."""
         backend = self._pipeline.backends.load_python()
-        stopwatch = Stopwatch(lambda: backend.load_s)
-        settings = job.settings
-        pictures = backend.decode(denoised["latents"], *settings.size)
+        stopwatch = backend.stopwatch()
+        pictures = backend.decode(made["latents"], *job.settings.size)
         vae_s = stopwatch.lap()
-        account = json.loads(str(denoised["account"]))
-        total_s = account.pop("total_s") + vae_s
-        for name, value in account.items():
-            if isinstance(value, list):
-                account[name] = tuple(value)
-        errors = account.pop("forecast_errors")
+        account = json.loads(str(made["account"]))
         drawn = Generated(
             pictures=pictures,
+            denoised=Denoised.from_dict(account),
+            text_encoding_s=account["text_encoding_s"],
             vae_s=vae_s,
-            forecast_errors={int(step): error for step, error in errors.items()},
-            **account,
         )
-        reason = "each model is loaded once for all pictures of a batch"
-        return self._pipeline.result(job, drawn, "python", reason, total_s)
+        return self._pipeline.result(job, drawn, CHOICE, account["total_s"] + vae_s)

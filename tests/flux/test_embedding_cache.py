@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux.embedding_cache import EmbeddingCache, content_key, default_folder
-from taylorseer_ov.generation.job import memory_options
+from taylorseer_ov.generation.setup import memory_options
 from tests.common import F32, PROMPT
 
 KEY = content_key(b"a prompt")
@@ -146,7 +146,7 @@ def drawn_with(folder, model=None, low_memory=False, prompt=PROMPT, **options):
         model or demo_model_path(), low_memory=low_memory, embedding_cache=folder, **F32
     )
     result = pipeline.generate(prompt, **SHORT, **options)
-    return result, set(pipeline._backends.load_python()._parts)
+    return result, set(pipeline._backends.load_python().models.parts)
 
 
 def test_a_repeated_prompt_loads_no_text_encoder(pipeline, tmp_path):

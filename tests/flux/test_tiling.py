@@ -10,6 +10,7 @@ from PIL import Image
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux import tiled_vae
 from taylorseer_ov.flux.folder import FluxFolder
+from taylorseer_ov.flux.parts import Place
 from taylorseer_ov.flux.tiled_vae import TiledVaeDecoder
 from taylorseer_ov.flux.tiling import (
     LARGEST_TILE,
@@ -125,7 +126,7 @@ def latents(pipeline):
 
 
 def compiled(part, *shape):
-    decoder = part(FluxFolder.read(demo_model_path()), ov.Core(), "CPU", F32)
+    decoder = part(FluxFolder.read(demo_model_path()), Place(ov.Core(), "CPU", F32))
     if shape:
         decoder.reshape(*shape)
     decoder.compile()
@@ -195,7 +196,7 @@ def test_pictures_not_larger_than_a_tile_are_decoded_whole(pipeline):
     drawn = tiling.generate(PROMPT, **SHORT)
     assert drawn.report.backend_reason == "openvino_genai decodes pictures whole"
     assert np.array_equal(drawn.data, pipeline.generate(PROMPT, **SHORT).data)
-    assert "tiled_vae_decoder" not in tiling._backends.load_python()._parts
+    assert "tiled_vae_decoder" not in tiling._backends.load_python().models.parts
 
 
 @pytest.mark.parametrize("reshaped", [False, True])
@@ -205,7 +206,7 @@ def test_larger_pictures_are_decoded_by_tiles(pipeline, reshaped):
     if reshaped:
         tiling.reshape(1, 64, 528, 3.5)
     drawn = tiling.generate(PROMPT, **settings).data
-    assert list(tiling._backends.load_python()._parts) == ["tiled_vae_decoder"]
+    assert list(tiling._backends.load_python().models.parts) == ["tiled_vae_decoder"]
     whole = pipeline.generate(PROMPT, **settings).data
     assert drawn.shape == whole.shape
     assert 0 < np.abs(drawn.astype(int) - whole).mean() < 2

@@ -9,7 +9,6 @@ import pytest
 from taylorseer_ov import MemoryWarning, Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux.devices import has_own_memory, precision_bits
 from taylorseer_ov.flux.folder import FluxFolder
-from taylorseer_ov.generation.job import MemoryOptions
 from taylorseer_ov.generation.memory import (
     BASE_BYTES,
     PARTS,
@@ -19,6 +18,7 @@ from taylorseer_ov.generation.memory import (
     memory_warning,
 )
 from taylorseer_ov.generation.settings import ImageGenerationConfig
+from taylorseer_ov.generation.setup import MemoryOptions
 from tests.common import PROMPT
 
 FOLDER = FluxFolder.read(demo_model_path())
@@ -164,11 +164,12 @@ from scripts.benchmarks.speed import peak_memory_mib
 from taylorseer_ov import demo_model_path
 from taylorseer_ov.flux.vae import VaeDecoder
 from taylorseer_ov.flux.folder import FluxFolder
+from taylorseer_ov.flux.parts import Place
 from taylorseer_ov.flux.tiled_vae import TiledVaeDecoder
 
 part = {"whole": VaeDecoder, "tiled": TiledVaeDecoder}[sys.argv[1]]
 folder = FluxFolder.read(demo_model_path())
-decoder = part(folder, ov.Core(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+decoder = part(folder, Place(ov.Core(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}))
 decoder.compile()
 before = peak_memory_mib()
 decoder(np.zeros((1, 16, 128, 128), np.float32))

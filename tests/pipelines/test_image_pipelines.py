@@ -219,7 +219,7 @@ def test_low_memory_draws_the_same_picture(image_to_image, red_circle):
     frugal = Image2ImagePipeline(demo_model_path(), low_memory=True, **F32)
     short = {"num_inference_steps": 3}
     drawn = frugal.generate(GREEN, red_circle, **short)
-    assert list(frugal._backends.load_python()._parts) == ["vae_decoder"]
+    assert list(frugal._backends.load_python().models.parts) == ["vae_decoder"]
     expected = image_to_image.generate(GREEN, red_circle, **short).data
     # the transformer is compiled for the size, which rounds differently
     assert np.abs(drawn.data.astype(int) - expected).max() <= 1

@@ -1,0 +1,113 @@
+"""Which models run where and how: what a pipeline was constructed with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..flux.embedding_cache import default_folder
+from ..flux.folder import FluxFolder
+from .settings import ImageGenerationConfig
+
+
+class Devices(NamedTuple):
+    """Where each part of the pipeline runs."""
+
+    text_encode: str
+    denoise: str
+    vae: str
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """How a pipeline saves memory.
+
+    Attributes:
+        low_memory: hold one model at a time: encode, let go, denoise, let go, decode.
+        vae_tiling: decode large pictures in overlapping tiles.
+        embedding_cache: folder in which encoded prompts are kept between processes.
+    """
+
+    low_memory: bool = False
+    vae_tiling: bool = False
+    embedding_cache: Path | None = None
+
+    @property
+    def native_obstacle(self) -> str | None:
+        """Why openvino_genai cannot work like this, None if it can."""
+        if self.low_memory:
+            return "openvino_genai holds all models in memory at once"
+        if self.vae_tiling:
+            return "openvino_genai decodes pictures whole"
+        if self.embedding_cache is not None:
+            return "openvino_genai encodes every prompt anew"
+        return None
+
+
+class StaticShape(NamedTuple):
+    """The one size a reshaped pipeline draws."""
+
+    batch: int
+    height: int
+    width: int
+    text_length: int
+
+    @classmethod
+    def of(cls, settings: ImageGenerationConfig) -> StaticShape:
+        """The shape that a generation with these settings has."""
+        return cls(settings.num_images_per_prompt, *settings.size, settings.max_sequence_length)
+
+    def require(self, settings: ImageGenerationConfig) -> None:
+        """Check that a generation with these settings has this shape.
+
+        Raises:
+            ValueError: naming what differs.
+        """
+        asked = StaticShape.of(settings)
+        differing = [
+            f"{name} {getattr(asked, name)} instead of {getattr(self, name)}"
+            for name in self._fields
+            if getattr(asked, name) != getattr(self, name)
+        ]
+        if differing:
+            raise ValueError(
+                f"this pipeline was reshaped to one size; asked for {', '.join(differing)}. "
+                "Call reshape again, or do not reshape"
+            )
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Which models run where and how: what a backend is made from.
+
+    Attributes:
+        folder: the models, checked.
+        devices: where they run.
+        properties: OpenVINO's, and `adapters`.
+        memory: how to save memory; what only the Python backend can do.
+        static: the one size that is drawn, None for any.
+    """
+
+    folder: FluxFolder
+    devices: Devices
+    properties: Mapping[str, Any]
+    memory: MemoryOptions = MemoryOptions()
+    static: StaticShape | None = None
+
+
+def memory_options(
+    low_memory: bool, vae_tiling: bool, embedding_cache: str | Path | bool | None
+) -> MemoryOptions:
+    """Check what a pipeline is told about memory."""
+    for name, value in (("low_memory", low_memory), ("vae_tiling", vae_tiling)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
+    if embedding_cache is True:
+        embedding_cache = default_folder()
+    elif embedding_cache is False:
+        embedding_cache = None
+    return MemoryOptions(
+        low_memory, vae_tiling, None if embedding_cache is None else Path(embedding_cache)
+    )

@@ -1,0 +1,146 @@
+"""The compiled models of the Python backend: all of them at once, or one at a time."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import openvino as ov
+import openvino_tokenizers  # noqa: F401  (registers its operations with every new Core)
+
+from ..flux.parts import FluxTransformer, Part, Place, TextEncoder
+from ..flux.tiled_vae import TiledVaeDecoder
+from ..flux.tiling import fits_a_tile
+from ..flux.vae import VaeDecoder, VaeEncoder
+from ..generation.setup import Setup, StaticShape
+
+P = TypeVar("P", bound=Part)
+
+
+class Models:
+    """Models that are compiled when they are first asked for, and kept.
+
+    With `low_memory` the others are let go of before one is loaded, and the transformer is compiled
+    for the one size that is drawn. Where the setup has a static shape, so has every model.
+
+    Attributes:
+        setup: which models, where and how.
+        core: what reads and compiles them.
+        parts: those that are loaded, by name.
+        load_s: seconds spent on loading and compiling so far.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.core = ov.Core()
+        self.parts: dict[str, Part] = {}
+        self.load_s = 0.0
+
+    def load_all(self) -> None:
+        """Load what a generation needs, unless it is to be loaded one at a time."""
+        memory = self.setup.memory
+        if memory.low_memory:
+            return
+        self.transformer(self.setup.static)
+        if memory.embedding_cache is None:
+            self.clip()
+            self.t5()
+        if not memory.vae_tiling:
+            self._whole_vae()
+        if self.setup.folder.task != "text to image":
+            self.vae_encoder()
+
+    def clip(self) -> TextEncoder:
+        """The text encoder of the pooled prompt."""
+        static, length = self.setup.static, self.setup.folder.clip_length
+        return self._text_encoder("text_encoder", 1, None if static is None else length)
+
+    def t5(self) -> TextEncoder:
+        """The text encoder of every token."""
+        static = self.setup.static
+        return self._text_encoder(
+            "text_encoder_2", 0, None if static is None else static.text_length
+        )
+
+    def _text_encoder(self, name: str, output: int, length: int | None) -> TextEncoder:
+        def make() -> TextEncoder:
+            path, place = self.setup.folder.path / name, self._at(self.setup.devices.text_encode)
+            encoder = TextEncoder(path, output, place)
+            if length is not None:
+                encoder.reshape(length)
+            return encoder
+
+        return self._use(name, make)
+
+    def transformer(self, static: StaticShape | None) -> FluxTransformer:
+        """The denoiser for one shape, or for any."""
+
+        def make() -> FluxTransformer:
+            part = FluxTransformer(self.setup.folder, self._at(self.setup.devices.denoise))
+            if static is not None:
+                height, width = self.latent_size(static.height, static.width)
+                part.reshape(static.batch, height * width // 4, static.text_length)
+            return part
+
+        name = "transformer" if static == self.setup.static else f"transformer {static}"
+        return self._use(name, make)
+
+    def vae_decoder(self, height: int, width: int) -> VaeDecoder | TiledVaeDecoder:
+        """The decoder for latents of this size."""
+        if not self.setup.memory.vae_tiling or fits_a_tile(height, width):
+            return self._whole_vae()
+
+        def make() -> TiledVaeDecoder:
+            folder = self.setup.folder
+            part = TiledVaeDecoder(folder, self._at(self.setup.devices.vae))
+            if self.setup.static is not None:
+                part.reshape(folder.latent_channels, height, width)
+            return part
+
+        return self._use("tiled_vae_decoder", make)
+
+    def _whole_vae(self) -> VaeDecoder:
+        def make() -> VaeDecoder:
+            folder, static = self.setup.folder, self.setup.static
+            part = VaeDecoder(folder, self._at(self.setup.devices.vae))
+            if static is not None:
+                size = self.latent_size(static.height, static.width)
+                part.reshape(static.batch, folder.latent_channels, *size)
+            return part
+
+        return self._use("vae_decoder", make)
+
+    def vae_encoder(self) -> VaeEncoder:
+        """The encoder of the picture that a generation starts from."""
+
+        def make() -> VaeEncoder:
+            static = self.setup.static
+            part = VaeEncoder(self.setup.folder, self._at(self.setup.devices.vae))
+            if static is not None:
+                part.reshape(static.height, static.width)
+            return part
+
+        return self._use("vae_encoder", make)
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size in latents of a size in pixels."""
+        scale = self.setup.folder.vae_scale
+        return height // scale, width // scale
+
+    def _at(self, device: str) -> Place:
+        return Place(self.core, device, self.setup.properties)
+
+    def _use(self, name: str, make: Callable[[], P]) -> P:
+        """Return a compiled model; with `low_memory`, the others are let go of first."""
+        if name not in self.parts:
+            start_s = time.perf_counter()
+            if self.setup.memory.low_memory:
+                self.parts.clear()
+                gc.collect()
+            part = make()
+            part.compile()
+            self.parts[name] = part
+            self.load_s += time.perf_counter() - start_s
+        return cast("P", self.parts[name])
