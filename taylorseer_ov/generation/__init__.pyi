@@ -1,11 +1,12 @@
 from .environment import Environment as Environment
-from .job import Devices as Devices
 from .job import Hooks as Hooks
 from .job import Job as Job
-from .job import MemoryOptions as MemoryOptions
 from .job import Progress as Progress
-from .job import StaticShape as StaticShape
 from .job import StepCallback as StepCallback
 from .memory import MemoryWarning as MemoryWarning
 from .report import GenerationReport as GenerationReport
 from .settings import ImageGenerationConfig as ImageGenerationConfig
+from .setup import Devices as Devices
+from .setup import MemoryOptions as MemoryOptions
+from .setup import Setup as Setup
+from .setup import StaticShape as StaticShape
