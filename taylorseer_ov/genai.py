@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .version import installed_version
+from .version import installed_version, release
 
 TAYLORSEER_SINCE = (2026, 1)
+# Since then its own pipelines cache unless told otherwise.
+CACHING_ON_SINCE = (2026, 2)
+# Since then it samples FLUX.1 with FLUX.2's noise levels, for some scheduler files.
+WRONG_LEVELS_SINCE = (2026, 3)
 
 
 def missing_native_support() -> str | None:
@@ -22,11 +26,9 @@ def missing_in_version(version: str | None) -> str | None:
     """Say why openvino_genai of this version (None: not installed) cannot be used at all."""
     if version is None:
         return "openvino_genai is not installed"
-    try:
-        release = tuple(int(part) for part in version.split(".")[:2])
-    except ValueError:
+    if not release(version):
         return f"openvino_genai has an unknown version {version!r}"
-    if release < TAYLORSEER_SINCE:
+    if release(version) < TAYLORSEER_SINCE:
         needed = ".".join(map(str, TAYLORSEER_SINCE))
         return f"openvino_genai {version} has no TaylorSeer caching, which came with {needed}"
     return None
@@ -46,17 +48,6 @@ def import_openvino_genai() -> Any:
     return openvino_genai
 
 
-# Since then openvino_genai samples FLUX.1 with FLUX.2's noise levels, for some scheduler files.
-WRONG_LEVELS_SINCE = (2026, 3)
-CACHING_ON_SINCE = (2026, 2)
-
-
-def _release(version: str, numbers: int = 2) -> tuple[int, ...]:
-    """The first numbers of a version, empty if they are none."""
-    found = version.split(".")[:numbers]
-    return tuple(int(part) for part in found) if all(part.isdecimal() for part in found) else ()
-
-
 def draws_wrong_levels(version: str | None) -> bool:
     """Whether openvino_genai of this version misreads `"time_shift_type": "exponential"`."""
-    return version is not None and _release(version) >= WRONG_LEVELS_SINCE
+    return version is not None and release(version) >= WRONG_LEVELS_SINCE

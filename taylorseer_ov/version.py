@@ -13,3 +13,9 @@ def installed_version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def release(version: str, numbers: int = 2) -> tuple[int, ...]:
+    """Return the first numbers of a version, (2026, 1) of "2026.1.0"; empty if they are none."""
+    found = version.split(".")[:numbers]
+    return tuple(int(part) for part in found) if all(part.isdecimal() for part in found) else ()

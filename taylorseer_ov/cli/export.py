@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..export.compression import PEAK_BYTES
 from .console import Console
-
-WEIGHT_FORMATS = ("fp32", "fp16", "int8", "int4")
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -20,7 +19,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("output", metavar="OUT_DIR", help="folder to make")
     parser.add_argument(
         "--weight-format",
-        choices=WEIGHT_FORMATS,
+        choices=tuple(PEAK_BYTES),
         help="for every part; default fp16 (not int8 for parts of 10^9 parameters or more, which "
         "is Optimum's own default)",
     )

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..genai import CACHING_ON_SINCE, _release, missing_in_version
+from ..genai import CACHING_ON_SINCE, missing_in_version
 from ..generation.memory import available_bytes
-from ..version import installed_version
+from ..version import installed_version, release
 from .finding import Finding
 
 PACKAGES = ("openvino", "openvino-tokenizers", "openvino-genai")
@@ -121,16 +121,16 @@ def check_packages(machine: Machine) -> Iterator[Finding]:
                 continue
         if version is None:
             yield Finding(module, "problem", f"{module} is not installed", UPGRADE)
-        elif not _release(version):
+        elif not release(version):
             text = f"{module} has an unknown version {version!r}"
             yield Finding(module, "warning", text, UPGRADE)
-        elif _release(version) < OLDEST:
+        elif release(version) < OLDEST:
             text = f"{module} {version} is older than {'.'.join(map(str, OLDEST))}"
             yield Finding(module, "problem", text, UPGRADE)
-        elif runtime and _release(runtime) != _release(version):
+        elif runtime and release(runtime) != release(version):
             text = f"{module} {version} was built for another openvino than {runtime}"
             yield Finding(module, "problem", f"{text}, and will hardly load", UPGRADE)
-        elif runtime and _release(runtime, 3) != _release(version, 3):
+        elif runtime and release(runtime, 3) != release(version, 3):
             text = f"{module} {version} differs from openvino {runtime} in the third number"
             yield Finding(module, "warning", f"{text}, which may keep it from loading", UPGRADE)
         else:
@@ -139,7 +139,7 @@ def check_packages(machine: Machine) -> Iterator[Finding]:
 
 
 def _native_caching(version: str) -> str:
-    on = _release(version) >= CACHING_ON_SINCE
+    on = release(version) >= CACHING_ON_SINCE
     return f", with TaylorSeer caching, {'on' if on else 'off'} in its own pipelines by default"
 
 

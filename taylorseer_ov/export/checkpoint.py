@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..flux.folder_checks import FILL_CLASS
 from .hub import explain
 
 HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -19,22 +21,46 @@ class ExportError(RuntimeError):
     """An export that could not be made; the message says why and what helps, in one line."""
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """Read the model_index.json of a diffusers folder.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A pipeline as diffusers saves it.
 
-    Raises:
-        ValueError: if there is none, or the folder is an OpenVINO export already.
+    Attributes:
+        index: its `model_index.json`.
     """
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        index["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(
-            f"{folder} is not a diffusers pipeline: it has no readable model_index.json"
-        ) from None
-    if next(folder.glob("*/openvino_model.xml"), None):
-        raise ValueError(f"{folder} is an OpenVINO export already; pass the pipeline it came from")
-    return dict(index)
+
+    folder: Path
+    index: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Checkpoint:
+        """Read the index of a diffusers folder.
+
+        Raises:
+            ValueError: if there is none, or the folder is an OpenVINO export already.
+        """
+        try:
+            index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+            index["_class_name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{folder} is not a diffusers pipeline: it has no readable model_index.json"
+            ) from None
+        if next(folder.glob("*/openvino_model.xml"), None):
+            raise ValueError(
+                f"{folder} is an OpenVINO export already; pass the pipeline it came from"
+            )
+        return cls(folder, dict(index))
+
+    @property
+    def class_name(self) -> str:
+        """The class of its pipeline."""
+        return str(self.index["_class_name"])
+
+    @property
+    def is_fill(self) -> bool:
+        """Whether it is FLUX.1 Fill."""
+        return self.class_name == FILL_CLASS
 
 
 def parts_of(index: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -100,9 +126,9 @@ def _gigabytes(size: float) -> str:
 
 def download(
     source: str,
-    *,
     revision: str | None,
     cache_dir: str | Path | None,
+    *,
     output: Path,
     peak_bytes: float,
     say: Callable[[str], object],
@@ -116,7 +142,7 @@ def download(
         ExportError: if access, the network or disk space is missing.
     """
     import huggingface_hub as hub
-    from huggingface_hub import constants, utils
+    from huggingface_hub import constants
 
     cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser().resolve()
     places: dict[str, Any] = {"revision": revision, "cache_dir": cache}
@@ -127,19 +153,13 @@ def download(
             "allow_patterns": ["model_index.json", *(f"{p}/{f}" for p in parts for f in HUB_FILES)],
             "ignore_patterns": [VARIANT_FILES],
         }
-        try:
-            info = hub.HfApi().model_info(source, revision=revision, files_metadata=True)
-            sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-        except Exception:  # all may be in the cache; if not, snapshot_download says why
-            sizes = {}
-        chosen = list(utils.filter_repo_objects(sizes, **patterns))
-        cached = hub.try_to_load_from_cache
-        missing = sum(
-            sizes[name]
-            for name in chosen
-            if not isinstance(cached(source, name, cache_dir=cache, revision=revision), str)
-        )
-        export = peak_bytes * sum(sizes[name] for name in chosen) / 2
+        sizes = _sizes(source, revision, patterns)
+        cached = {
+            name: isinstance(hub.try_to_load_from_cache(source, name, **places), str)
+            for name in sizes
+        }
+        missing = sum(size for name, size in sizes.items() if not cached[name])
+        export = peak_bytes * sum(sizes.values()) / 2
         require_space([(cache, missing, f"download {source}"), (output, export, "export it")])
         say(f"downloading {source}: {_gigabytes(missing)}")
         return Path(hub.snapshot_download(source, **places, **patterns))
@@ -147,3 +167,16 @@ def download(
         raise
     except Exception as error:
         raise ExportError(explain(error, source, revision, cache)) from error
+
+
+def _sizes(source: str, revision: str | None, patterns: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes of the files that are needed, as far as the hub tells."""
+    import huggingface_hub as hub
+    from huggingface_hub import utils
+
+    try:
+        info = hub.HfApi().model_info(source, revision=revision, files_metadata=True)
+    except Exception:  # all may be in the cache; if not, snapshot_download says why
+        return {}
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    return {name: sizes[name] for name in utils.filter_repo_objects(sizes, **patterns)}

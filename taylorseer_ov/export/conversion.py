@@ -9,68 +9,71 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from ..flux.folder_checks import FILL_CLASS
-from .checkpoint import ExportError, parts_of, read_index
+from .checkpoint import Checkpoint, ExportError, parts_of
+from .compression import Compression
 
 
-def convert(
-    source: Path,
-    unfinished: Path,
-    weight_format: str,
-    group_size: int | None,
-    ratio: float | None,
-    sym: bool,
-) -> None:
-    """Write the IR of every part and of the tokenizers; the options are those of `export_model`."""
+def convert(checkpoint: Checkpoint, unfinished: Path, compression: Compression) -> None:
+    """Write the IR of every part and of the tokenizers."""
+    if not compression.is_quantized:
+        _export(checkpoint, unfinished, compression)
+        return
+    floating = unfinished / "floating"
+    _export(checkpoint, floating, compression)
+    _quantize(floating, unfinished, compression)
+    gc.collect()
+    shutil.rmtree(floating)
+
+
+def _export(checkpoint: Checkpoint, folder: Path, compression: Compression) -> None:
+    """Write everything in floating point."""
     import torch
     from optimum.exporters.openvino import main_export
-    from optimum.intel import OVConfig, OVDiffusionPipeline, OVWeightQuantizationConfig
+    from optimum.intel import OVConfig
 
-    quantized = weight_format.startswith("int")
-    floating = unfinished / "floating" if quantized else unfinished
     main_export(
-        str(source),
-        floating,
-        task="fill" if read_index(source)["_class_name"] == FILL_CLASS else "text-to-image",
+        str(checkpoint.folder),
+        folder,
+        task="fill" if checkpoint.is_fill else "text-to-image",
         library_name="diffusers",
         convert_tokenizer=True,
         # Weights become float16 by being loaded so. The "fp32" below keeps Optimum from rounding
         # all other constants too, and from choosing int8 for parts of 10^9 or more parameters.
         model_loading_kwargs={
-            "torch_dtype": torch.float32 if weight_format == "fp32" else torch.float16
+            "torch_dtype": torch.float16 if compression.is_half else torch.float32
         },
         ov_config=OVConfig(dtype="fp32"),
     )
-    if weight_format == "fp16":
-        for xml in sorted(floating.glob("*/openvino_model.xml")):
+    if compression.weight_format == "fp16":
+        for xml in sorted(folder.glob("*/openvino_model.xml")):
             _round_matrices(xml)
-    if not quantized:
-        return
-    if weight_format == "int8":
-        config = OVWeightQuantizationConfig(bits=8, sym=sym)
+
+
+def _quantize(floating: Path, folder: Path, compression: Compression) -> None:
+    """Write an export with its weights as integers; the tokenizers are moved, not copied."""
+    from optimum.intel import OVDiffusionPipeline, OVWeightQuantizationConfig
+
+    if compression.weight_format == "int8":
+        config = OVWeightQuantizationConfig(bits=8, sym=compression.sym)
     else:
         config = OVWeightQuantizationConfig(
             bits=4,
-            sym=sym,
-            group_size=group_size or 128,
-            ratio=1.0 if ratio is None else ratio,
+            sym=compression.sym,
+            group_size=compression.group_size or 128,
+            ratio=1.0 if compression.ratio is None else compression.ratio,
             group_size_fallback="adjust",
         )
     pipeline = OVDiffusionPipeline.from_pretrained(
         floating, compile=False, quantization_config=config
     )
-    pipeline.save_pretrained(unfinished)
+    pipeline.save_pretrained(folder)
     for converted in floating.glob("*/openvino_*tokenizer.*"):
-        shutil.move(converted, unfinished / converted.relative_to(floating))
-    del pipeline
-    gc.collect()
-    shutil.rmtree(floating)
+        shutil.move(converted, folder / converted.relative_to(floating))
 
 
 def _round_matrices(xml: Path) -> None:
@@ -137,41 +140,3 @@ def mend_configs(folder: Path, index: dict[str, Any]) -> None:
             del kept["time_shift_type"]
         if kept != config:
             path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-
-
-def compare_with_torch(source: Path, exported: Path) -> str:
-    """Run the diffusers pipeline on both in float32, from the same noise, and compare its ends."""
-    import torch
-    from diffusers import DiffusionPipeline
-    from optimum.intel import OVDiffusionPipeline
-
-    pictures = {}
-    if read_index(source)["_class_name"] == FILL_CLASS:
-        from PIL import Image
-
-        pictures["image"] = Image.new("RGB", (128, 128), "gray")
-        pictures["mask_image"] = Image.new("L", (128, 128), "white")
-
-    def final_latents(pipeline: Any) -> Any:
-        pipeline.set_progress_bar_config(disable=True)
-        result = pipeline(
-            prompt="a red circle on a blue background",
-            num_inference_steps=4,
-            height=128,
-            width=128,
-            generator=torch.Generator().manual_seed(0),
-            output_type="latent",
-            **pictures,
-        )
-        return torch.as_tensor(result.images)
-
-    precise = {"INFERENCE_PRECISION_HINT": "f32"}
-    expected = final_latents(DiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32))
-    found = final_latents(OVDiffusionPipeline.from_pretrained(exported, ov_config=precise))
-    difference = float((found - expected).abs().max())
-    if not math.isfinite(difference):
-        raise ArithmeticError(f"its latents and torch's differ by {difference}")
-    return (
-        f"maximum absolute difference of final latents from torch: {difference:.2e} "
-        f"(latents up to {float(expected.abs().max()):.1f}, 4 steps, 128x128, float32)"
-    )

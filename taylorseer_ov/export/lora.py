@@ -7,10 +7,9 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..flux.folder_checks import FILL_CLASS, PLAIN_CLASSES
-from .checkpoint import parts_of
+from .checkpoint import Checkpoint, parts_of
 
 Lora = tuple[Path, float]  # a file and the scale of what it adds
 FUSED_PARTS = ("transformer", "text_encoder")
@@ -39,13 +38,11 @@ def check_class(class_name: str) -> None:
         raise ValueError(f"LoRA files are fused into FLUX.1 only, not into a {class_name}")
 
 
-def fuse(
-    source: Path, index: dict[str, Any], fused: Path, loras: Sequence[Lora], *, half: bool
-) -> None:
+def fuse(checkpoint: Checkpoint, fused: Path, loras: Sequence[Lora], *, half: bool) -> Checkpoint:
     """Write a diffusers folder with adapters fused into it; parts without any are linked to.
 
     Args:
-        index: the `model_index.json` of `source`.
+        fused: the folder to make.
         half: write float16 weights, else float32.
 
     Raises:
@@ -56,9 +53,9 @@ def fuse(
 
     dtype = torch.float16 if half else torch.float32
     others: dict[str, None] = dict.fromkeys(
-        name for name in parts_of(index) if name not in (*FUSED_PARTS, "scheduler")
+        name for name in parts_of(checkpoint.index) if name not in (*FUSED_PARTS, "scheduler")
     )
-    pipeline = DiffusionPipeline.from_pretrained(source, torch_dtype=dtype, **others)
+    pipeline = DiffusionPipeline.from_pretrained(checkpoint.folder, torch_dtype=dtype, **others)
     names = [f"lora_{i}" for i in range(len(loras))]
     for name, (path, _) in zip(names, loras, strict=True):
         pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name=name)
@@ -72,9 +69,10 @@ def fuse(
         getattr(pipeline, name).save_pretrained(fused / name)
     del pipeline
     gc.collect()
-    for path in source.iterdir():
+    for path in checkpoint.folder.iterdir():
         if path.name not in FUSED_PARTS:
             _link(path, fused / path.name)
+    return Checkpoint(fused, checkpoint.index)
 
 
 def _link(path: Path, place: Path) -> None:

@@ -24,6 +24,6 @@ def fake_conversion(monkeypatch):
 
     monkeypatch.setattr(export, "_require_packages", lambda lora: None)
     monkeypatch.setattr(export, "convert", convert)
-    for name in ("check_tokenizers", "mend_configs", "_draw_one_step"):
+    for name in ("check_tokenizers", "mend_configs", "draw_one_step"):
         monkeypatch.setattr(export, name, lambda *arguments: None)
     return actions
