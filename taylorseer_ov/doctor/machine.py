@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..flux.devices import bits_of
 from ..genai import CACHING_ON_SINCE, missing_in_version
 from ..generation.memory import available_bytes
 from ..version import installed_version, release
@@ -62,8 +63,7 @@ class Machine:
     @property
     def precision_bits(self) -> int:
         """Width of the numbers that the processor computes in unless told otherwise."""
-        halves = [device.precision in ("f16", "bf16") for device in self.devices]
-        return 16 if halves and halves[0] else 32
+        return bits_of(self.devices[0].precision) if self.devices else 32
 
     @classmethod
     def look(cls) -> Machine:

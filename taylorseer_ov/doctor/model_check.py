@@ -10,7 +10,7 @@ from pathlib import Path
 from ..caching.calibrated_plans import PLANS_FILE, read_plans
 from ..files import write_over
 from ..flux.folder import FluxFolder, task_of
-from ..flux.folder_checks import CONFIGS, IR_FILES, check_index, read_ir
+from ..flux.folder_checks import CONFIGS, IR_FILES, check_ir, pipeline_class, stored_bytes
 from ..genai import draws_wrong_levels
 from ..generation.settings import model_defaults
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
@@ -43,7 +43,7 @@ def check_folder(path: Path, machine: Machine, *, fix: bool = False) -> Iterator
     Args:
         fix: mend the scheduler's file where openvino_genai misreads it.
     """
-    yield examine("model_index.json", lambda: check_index(path, task_of(path)), "a FluxPipeline")
+    yield examine("model_index.json", lambda: pipeline_class(path, task_of(path)), "a FluxPipeline")
     for part in IR_FILES:
         model = examine(part, partial(_describe_model, path, part))
         config = examine(part, partial(_check_config, path, part))
@@ -71,7 +71,8 @@ def check_extras(folder: FluxFolder) -> Iterator[Finding]:
 def stored_weights(path: Path) -> Weights | None:
     """Return what a model's transformer is stored in; None if that cannot be told."""
     try:
-        stored = read_ir(path / IR_FILES["transformer"], "transformer")
+        check_ir(path / IR_FILES["transformer"], "transformer")
+        stored = stored_bytes(path / IR_FILES["transformer"])
     except (ModelFolderError, OSError):
         return None
     return Weights(_most(stored), sum(stored.values()))
@@ -83,9 +84,10 @@ def _most(bytes_by_type: dict[str, int]) -> str:
 
 
 def _describe_model(path: Path, part: str) -> str:
-    stored = read_ir(path / IR_FILES[part], part)
+    check_ir(path / IR_FILES[part], part)
     if "tokenizer" in part:
         return "converted"
+    stored = stored_bytes(path / IR_FILES[part])
     return f"{sum(stored.values()) / 1e6:,.1f} MB, most of it {_most(stored)}"
 
 
@@ -105,7 +107,7 @@ def _check_vae_encoder(path: Path) -> Finding:
     if not (path / "vae_encoder").is_dir():
         return Finding("vae_encoder", "ok", "none; only image to image and inpainting need it")
     stem = path / "vae_encoder" / "openvino_model"
-    return examine("vae_encoder", lambda: read_ir(stem, "vae_encoder"), "whole")
+    return examine("vae_encoder", lambda: check_ir(stem, "vae_encoder"), "whole")
 
 
 def _read_defaults(path: Path) -> None:

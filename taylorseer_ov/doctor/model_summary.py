@@ -8,7 +8,7 @@ from typing import Any
 
 from ..caching.calibrated_plans import read_plans
 from ..flux.folder import FluxFolder, task_of
-from ..flux.folder_checks import IR_FILES, read_ir
+from ..flux.folder_checks import IR_FILES, check_ir, stored_bytes
 from ..model_files import read_json
 
 
@@ -83,7 +83,8 @@ def summarize(path: Path) -> ModelSummary:
 
 def _part(folder: FluxFolder, part: str) -> PartSummary:
     stem = folder.path / IR_FILES[part]
-    stored = read_ir(stem, part)
+    check_ir(stem, part)
+    stored = stored_bytes(stem)
     return PartSummary(
         size=sum(stem.with_suffix(suffix).stat().st_size for suffix in (".xml", ".bin")),
         precisions=dict(sorted(stored.items(), key=lambda item: -item[1])),

@@ -6,8 +6,6 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import openvino as ov
-
 from ..checks import known_device
 
 Properties = Mapping[str, Any]
@@ -19,12 +17,16 @@ def check_device(device: str) -> None:
     Raises:
         ValueError: naming the device and those that are available.
     """
+    import openvino as ov
+
     known_device(device, ov.Core().available_devices)
 
 
 @functools.cache
 def device_name(device: str) -> str:
     """Return what a device is by its maker's name, or `device` itself if it is several."""
+    import openvino as ov
+
     try:
         return str(ov.Core().get_property(device, "FULL_DEVICE_NAME"))
     except RuntimeError:
@@ -33,17 +35,26 @@ def device_name(device: str) -> str:
 
 def precision_bits(device: str, properties: Properties) -> int:
     """Return the width of the numbers a device computes in; 32 where it does not say."""
+    import openvino as ov
+
     hint = properties.get("INFERENCE_PRECISION_HINT")
     if hint is None:
         try:
             hint = ov.Core().get_property(device, "INFERENCE_PRECISION_HINT")
         except RuntimeError:
             return 32
-    return 16 if "16" in str(hint) else 32
+    return bits_of(hint)
+
+
+def bits_of(precision: object) -> int:
+    """Return the width of `"f16"`, `"bf16"` or `"f32"`, an `openvino.Type` too; else 32."""
+    return 16 if "16" in str(precision) else 32
 
 
 def has_own_memory(device: str) -> bool:
     """Whether a device is one that does not work in the system's memory."""
+    import openvino as ov
+
     try:
         return "DISCRETE" in str(ov.Core().get_property(device, "DEVICE_TYPE"))
     except RuntimeError:

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..arrays import Array
 from ..model_files import ModelFolderError, read_json, weights_fingerprint
-from .folder_checks import CONFIGS, FILL_CLASS, IR_FILES, VAE_ENCODER, Task, check_index, read_ir
-from .sampling import FlowMatchSchedule
+from .folder_checks import (
+    CONFIGS,
+    FILL_CLASS,
+    IR_FILES,
+    VAE_ENCODER,
+    Task,
+    check_ir,
+    pipeline_class,
+)
+from .sampling import FlowMatchSchedule, first_step
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,11 @@ class FluxFolder:
                 f"there is no model folder {str(folder)!r}; pass a folder written by "
                 "scripts/export_model.py, or taylorseer_ov.demo_model_path()"
             )
-        is_fill = check_index(folder, task)
+        is_fill = pipeline_class(folder, task) == FILL_CLASS
         for part, stem in IR_FILES.items():
-            read_ir(folder / stem, part)
+            check_ir(folder / stem, part)
         if task != "text to image":
-            read_ir(folder / VAE_ENCODER, "vae_encoder")
+            check_ir(folder / VAE_ENCODER, "vae_encoder")
         fields: dict[str, Any] = {}
         for read_config in CONFIGS.values():
             fields |= read_config(folder)
@@ -88,10 +94,25 @@ class FluxFolder:
                 f"{expected}; models with other conditions (Canny, Depth, Redux) are not supported"
             )
 
-    def sigmas(self, num_inference_steps: int, height: int, width: int) -> NDArray[np.float32]:
-        """Return the noise levels of a picture of this size, float32 (n + 1,)."""
+    def sigmas(
+        self, num_inference_steps: int, height: int, width: int, strength: float = 1.0
+    ) -> Array:
+        """Return the noise levels of a picture of this size in pixels, float32 (n + 1,).
+
+        With a strength below 1 those of the steps that are taken, n of `num_inference_steps`.
+
+        Raises:
+            ValueError: if the strength leaves no step.
+        """
+        first = first_step(num_inference_steps, strength)
+        if first == num_inference_steps:
+            raise ValueError(
+                f"strength={strength} leaves none of {num_inference_steps} steps, so that the "
+                "picture would stay as it is; use a larger one, such as "
+                f"{1 / num_inference_steps:.2g}"
+            )
         image_tokens = height * width // (2 * self.vae_scale) ** 2
-        return self.scheduler.sigmas(num_inference_steps, image_tokens)
+        return self.scheduler.sigmas(num_inference_steps, image_tokens)[first:]
 
     def fingerprint(self, part: str = "transformer") -> str:
         """Return what identifies a part's weights."""

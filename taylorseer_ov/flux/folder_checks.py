@@ -49,14 +49,11 @@ VAE_ENCODER = "vae_encoder/openvino_model"
 # --- the checks, part by part --------------------------------------------------------------------
 
 
-def check_index(folder: Path, task: Task) -> bool:
-    """Check that `model_index.json` names the classes of a Flux that can do a task.
-
-    Returns:
-        Whether it is a Fill model.
+def pipeline_class(folder: Path, task: Task) -> str:
+    """Return the pipeline class in `model_index.json`, that of a Flux which can do a task.
 
     Raises:
-        ModelFolderError: naming all that differ.
+        ModelFolderError: if it is another one, or if parts are of other classes, naming them all.
     """
     path = folder / "model_index.json"
     if not path.is_file():
@@ -87,14 +84,11 @@ def check_index(folder: Path, task: Task) -> bool:
             differing.append(f"{component} is of class {found!r}, expected {expected!r}")
     if differing:
         raise ModelFolderError(f"{path}: {', '.join(differing)}; {EXPORT_ADVICE}")
-    return bool(name == FILL_CLASS)
+    return str(name)
 
 
-def read_ir(stem: Path, part: str) -> dict[str, int]:
+def check_ir(stem: Path, part: str) -> None:
     """Check that a part's model is there, whole and the right one.
-
-    Returns:
-        The bytes of its constants by element type, as in `{"f16": 6907520, "i64": 4616}`.
 
     Raises:
         ModelFolderError: if a file is missing, shorter than its description says, or another's.
@@ -109,12 +103,10 @@ def read_ir(stem: Path, part: str) -> dict[str, int]:
         else:
             advice = EXPORT_ADVICE
         raise ModelFolderError(f"{xml} is missing; {advice}")
-    text = xml.read_text(encoding="utf-8", errors="replace")
+    text = _description(stem)
     if not text.rstrip().endswith("</net>"):
         raise ModelFolderError(f"{xml} is truncated or no OpenVINO model; {EXPORT_ADVICE}")
-    tags = re.findall(r'<data [^>]*\boffset="[^>]*>', text)
-    constants = {_constant(tag) for tag in tags}  # equal ones are shared
-    needed = max((offset + size for _, offset, size in constants), default=0)
+    needed = max((offset + size for _, offset, size in _constants(text)), default=0)
     if needed and not weights.is_file():
         raise ModelFolderError(f"{weights} is missing; {EXPORT_ADVICE}")
     present = weights.stat().st_size if needed else 0
@@ -127,10 +119,23 @@ def read_ir(stem: Path, part: str) -> dict[str, int]:
         raise ModelFolderError(
             f"{xml} is the model of another part: it has no {tensor!r}; {EXPORT_ADVICE}"
         )
-    bytes_by_type: dict[str, int] = {}
-    for element_type, _, size in constants:
-        bytes_by_type[element_type] = bytes_by_type.get(element_type, 0) + size
-    return bytes_by_type
+
+
+def stored_bytes(stem: Path) -> dict[str, int]:
+    """Return the bytes of a model's constants by element type: `{"f16": 6907520, "i64": 4616}`."""
+    stored: dict[str, int] = {}
+    for element_type, _, size in _constants(_description(stem)):
+        stored[element_type] = stored.get(element_type, 0) + size
+    return stored
+
+
+def _description(stem: Path) -> str:
+    return stem.with_suffix(".xml").read_text(encoding="utf-8", errors="replace")
+
+
+def _constants(description: str) -> set[tuple[str, int, int]]:
+    """Element type, offset and size of the constants in a model's description, shared ones once."""
+    return {_constant(tag) for tag in re.findall(r'<data [^>]*\boffset="[^>]*>', description)}
 
 
 def _constant(tag: str) -> tuple[str, int, int]:

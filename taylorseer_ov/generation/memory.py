@@ -11,7 +11,6 @@ those of every block, one compiled for a single size, as with `low_memory`, has 
 from __future__ import annotations
 
 import dataclasses
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..flux.folder import FluxFolder
+from ..flux.folder_checks import stored_bytes
 from ..flux.tiling import fits_a_tile, tile_size
 from .settings import ImageGenerationConfig
 from .setup import MemoryOptions
@@ -195,11 +195,9 @@ def _windows_available_bytes() -> int:
 
 def _weight_bytes(folder: Path, precision_bits: int) -> int:
     """Bytes of a part's weights once it is compiled."""
-    text = (folder / "openvino_model.xml").read_text(encoding="utf-8", errors="replace")
-    constants = re.findall(r'element_type="(\w+)"[^>]*\bsize="(\d+)"', text)
     return sum(
-        int(size) * precision_bits // FLOATING_BITS.get(kind, precision_bits)
-        for kind, size in constants
+        size * precision_bits // FLOATING_BITS.get(kind, precision_bits)
+        for kind, size in stored_bytes(folder / "openvino_model").items()
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..caching.policy import Recorder
 from ..caching.presets import resolve_cache
 from ..checks import text
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
 from ..flux.initial_image import initial_image
-from ..flux.sampling import first_step
 from ..generation.environment import Environment
-from ..generation.job import Choice, Generated, Hooks, Job
+from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
 from ..generation.report import GenerationReport, PerformanceMetrics
 from ..generation.settings import ImageGenerationConfig, model_defaults
 from ..generation.setup import Devices, Setup, StaticShape, memory_options
@@ -30,6 +30,7 @@ from ..pictures.result import GenerationResult
 from ..warning import warn
 
 if TYPE_CHECKING:
+    from ..flux.tokenizer import Tokenizer
     from .backends import Backend, Backends
 
 
@@ -81,7 +82,10 @@ class FluxPipeline:
         from .backends import Backends
 
         self._folder = FluxFolder.read(models_path, self._task)
-        self._config = self._default_config()
+        config = model_defaults(self._folder.path, self._folder.defaults, self._usual())
+        if self._task != "text to image":  # the picture's own size goes before a model's
+            config = replace(config, height=None, width=None)
+        self._config = config
         setup = Setup(
             self._folder,
             Devices(*([device] * 3 if isinstance(device, str) else device)),
@@ -92,16 +96,9 @@ class FluxPipeline:
         self._report: GenerationReport | None = None
         self._lock = threading.Lock()
 
-    def _default_config(self) -> ImageGenerationConfig:
-        """The settings of a new pipeline."""
-        return self._model_defaults(ImageGenerationConfig())
-
-    def _model_defaults(self, usual: ImageGenerationConfig) -> ImageGenerationConfig:
-        return model_defaults(self._folder.path, self._folder.defaults, usual)
-
-    def _redrawing(self, usual: ImageGenerationConfig) -> ImageGenerationConfig:
-        """The settings of a task that starts from a picture: its size goes before a model's."""
-        return self._model_defaults(usual).updated({"height": None, "width": None})
+    def _usual(self) -> ImageGenerationConfig:
+        """The settings of this task where the model's folder has no others."""
+        return ImageGenerationConfig()
 
     def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
         """The settings of a call, checked."""
@@ -151,19 +148,45 @@ class FluxPipeline:
 
     # --- generation ---
 
-    def _generate(
-        self, prompt: str, pictures: tuple[Any, ...], hooks: Hooks, settings: Mapping[str, Any]
-    ) -> GenerationResult:
-        """Draw what a subclass's `generate` was asked for.
+    def prepare(
+        self,
+        prompt: str,
+        *pictures: Any,
+        callback: StepCallback | None = None,
+        progress: Progress | None = None,
+        recorder: Recorder | None = None,
+        stop: Callable[[], bool] | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Check what `generate` would be asked, raising and warning as it does.
 
         Args:
             pictures: the picture to start from and the mask, as far as the task has them.
+            callback, progress, recorder, stop, settings: as `generate` takes them.
         """
-        return self.draw(self._prepare(prompt, pictures, hooks, settings))
-
-    def prepare(self, prompt: str, *pictures: Any, **settings: Any) -> Job:
-        """Check what `generate` would be asked, raising and warning as it does."""
-        return self._prepare(prompt, pictures, Hooks(), settings)
+        text("prompt", prompt)
+        hooks = Hooks(callback, progress, recorder, stop)
+        hooks.validate()
+        asked = self._updated(settings)
+        initial = None
+        if pictures:
+            initial = initial_image(*pictures, height=asked.height, width=asked.width)
+            height, width = initial.size
+            asked = replace(asked, height=height, width=width)
+        if self._backends.setup.static is not None:
+            self._backends.setup.static.require(asked)
+        prompt_2 = prompt if asked.prompt_2 is None else asked.prompt_2
+        _warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
+        steps, strength = asked.num_inference_steps, asked.strength
+        sigmas = self._folder.sigmas(steps, *asked.size, strength)
+        cache, cache_name = resolve_cache(
+            asked.cache,
+            sigmas,
+            self._folder,
+            size=asked.size,
+            guidance_scale=asked.guidance_scale if self._folder.guidance_embeds else None,
+        )
+        return Job(prompt, prompt_2, asked, sigmas, cache, cache_name, hooks, initial)
 
     def draw(self, job: Job) -> GenerationResult:
         """Draw what was prepared."""
@@ -230,7 +253,8 @@ class FluxPipeline:
         Raises:
             ValueError: if the size is to be that of a picture, or no step is left.
         """
-        return self._sigmas(self._updated(settings))
+        asked = self._updated(settings)
+        return self._folder.sigmas(asked.num_inference_steps, *asked.size, asked.strength)
 
     @cached_property
     def _weights(self) -> dict[str, str]:
@@ -249,59 +273,19 @@ class FluxPipeline:
         """The checked model folder."""
         return self._folder
 
-    # --- how ---
 
-    def _sigmas(self, settings: ImageGenerationConfig) -> NDArray[np.float32]:
-        steps = settings.num_inference_steps
-        first = first_step(steps, settings.strength)
-        if first == steps:
-            raise ValueError(
-                f"strength={settings.strength} leaves none of {steps} steps, so that the picture "
-                f"would stay as it is; use a larger one, such as {1 / steps:.2g}"
-            )
-        return self._folder.sigmas(steps, *settings.size)[first:]
-
-    def _prepare(
-        self,
-        prompt: str,
-        pictures: tuple[Any, ...],
-        hooks: Hooks,
-        settings: Mapping[str, Any],
-    ) -> Job:
-        text("prompt", prompt)
-        hooks.validate()
-        chosen = self._updated(settings)
-        initial = None
-        if pictures:
-            initial = initial_image(*pictures, height=chosen.height, width=chosen.width)
-            height, width = initial.size
-            chosen = replace(chosen, height=height, width=width)
-        if self._backends.setup.static is not None:
-            self._backends.setup.static.require(chosen)
-        prompt_2 = prompt if chosen.prompt_2 is None else chosen.prompt_2
-        self._warn_about_prompts((prompt, prompt_2), chosen.max_sequence_length)
-        sigmas = self._sigmas(chosen)
-        cache, cache_name = resolve_cache(
-            chosen.cache,
-            sigmas,
-            self._folder,
-            size=chosen.size,
-            guidance_scale=chosen.guidance_scale if self._folder.guidance_embeds else None,
+def _warn_about_prompt(prompt: str, tokenizer: Tokenizer, max_sequence_length: int) -> None:
+    """Warn if T5 does not read a prompt as it was written."""
+    length = len(tokenizer.encode(prompt))
+    if length > max_sequence_length:
+        warn(
+            f"the prompt has {length} tokens and is cut to max_sequence_length="
+            f"{max_sequence_length}",
+            PromptWarning,
         )
-        return Job(prompt, prompt_2, chosen, sigmas, cache, cache_name, hooks, initial)
-
-    def _warn_about_prompts(self, prompts: tuple[str, str], max_sequence_length: int) -> None:
-        _, t5_tokenizer = self._backends.tokenizers
-        length = len(t5_tokenizer.encode(prompts[1]))
-        if length > max_sequence_length:
-            warn(
-                f"the prompt has {length} tokens and is cut to max_sequence_length="
-                f"{max_sequence_length}",
-                PromptWarning,
-            )
-        unknown = t5_tokenizer.unknown_words(prompts[1])
-        if unknown:
-            warn(
-                "this model's text encoder does not know " + ", ".join(map(repr, unknown)),
-                PromptWarning,
-            )
+    unknown = tokenizer.unknown_words(prompt)
+    if unknown:
+        warn(
+            "this model's text encoder does not know " + ", ".join(map(repr, unknown)),
+            PromptWarning,
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..caching.policy import Recorder
-from ..generation.job import Hooks, Progress, StepCallback
+from ..generation.job import Progress, StepCallback
 from ..generation.settings import ImageGenerationConfig
 from ..pictures.result import GenerationResult
 from .base import FluxPipeline
@@ -57,7 +57,15 @@ class Text2ImagePipeline(FluxPipeline):
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
             CalibrationWarning: if a preset has calibrated plans, but none for this picture.
         """
-        return self._generate(prompt, (), Hooks(callback, progress, recorder, stop), settings)
+        job = self.prepare(
+            prompt,
+            callback=callback,
+            progress=progress,
+            recorder=recorder,
+            stop=stop,
+            **settings,
+        )
+        return self.draw(job)
 
     def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
         chosen = super()._updated(settings)
@@ -101,11 +109,19 @@ class Image2ImagePipeline(FluxPipeline):
         Raises, Warns:
             as `Text2ImagePipeline.generate`; ValueError too if the strength leaves no step.
         """
-        hooks = Hooks(callback, progress, recorder, stop)
-        return self._generate(prompt, (image,), hooks, settings)
+        job = self.prepare(
+            prompt,
+            image,
+            callback=callback,
+            progress=progress,
+            recorder=recorder,
+            stop=stop,
+            **settings,
+        )
+        return self.draw(job)
 
-    def _default_config(self) -> ImageGenerationConfig:
-        return self._redrawing(REDRAWING)
+    def _usual(self) -> ImageGenerationConfig:
+        return REDRAWING
 
 
 class InpaintingPipeline(FluxPipeline):
@@ -141,8 +157,17 @@ class InpaintingPipeline(FluxPipeline):
         Raises, Warns:
             as `Image2ImagePipeline.generate`.
         """
-        hooks = Hooks(callback, progress, recorder, stop)
-        return self._generate(prompt, (image, mask_image), hooks, settings)
+        job = self.prepare(
+            prompt,
+            image,
+            mask_image,
+            callback=callback,
+            progress=progress,
+            recorder=recorder,
+            stop=stop,
+            **settings,
+        )
+        return self.draw(job)
 
-    def _default_config(self) -> ImageGenerationConfig:
-        return self._redrawing(FILLING if self._folder.is_fill else REDRAWING)
+    def _usual(self) -> ImageGenerationConfig:
+        return FILLING if self._folder.is_fill else REDRAWING
