@@ -6,7 +6,7 @@
     python -m scripts.benchmarks.quality MODEL_DIR         # another model trained on these shapes
     python -m scripts.benchmarks.quality MODEL_DIR --prompts MINE.txt --calibration-prompts MORE.txt
     python -m scripts.benchmarks.quality --count 208 --runs 14 11 10 8 \\
-        --methods plain easycache native corrector error-control presets calibrated  # some, on more
+        --methods plain easycache native corrector error-control presets kept  # some, on more
 
 Each prompt is drawn once with every step computed. All else is measured by how like that it is:
 
@@ -18,7 +18,8 @@ Equal latents or pictures count as 100 dB. Of each the mean over prompts is give
 percentile (p10, interpolated linearly between prompts) and the worst prompt. Methods are compared
 at equal numbers of transformer runs, and with plain sampling in so few steps, which needs no
 caching at all. Plans are calibrated here, on scenes of the training set; the evaluation takes
-held-out ones. openvino_genai draws the same prompts itself: it shows no latents, so pictures only.
+held-out ones. "Kept" are those that lie beside the model and that its users get. openvino_genai
+draws the same prompts itself: it shows no latents, so pictures only.
 
 Computes in f32. Prints a table, then one JSON document as the last line. The output folder gets the
 same document with the figures of every prompt, the plot, the page and the calibrated plans, in a
@@ -41,6 +42,7 @@ from scripts.benchmarks.quality_methods import (
     CALIBRATED,
     FAMILIES,
     GENAI,
+    KEPT,
     LEFT_OUT_IF_QUICK,
     MAG,
     TOLERANCES,
@@ -54,7 +56,7 @@ from scripts.demo.evaluate import choose_scenes
 from scripts.demo.judge import PictureJudge
 from scripts.demo.shapes import CANVAS
 from taylorseer_ov import CachePlan, ModelFolderError, Text2ImagePipeline, demo_model_path
-from taylorseer_ov.caching.calibrated_plans import write_plans
+from taylorseer_ov.caching.calibrated_plans import read_plans, write_plans
 from taylorseer_ov.caching.calibration import calibrate
 from taylorseer_ov.caching.error_control import ErrorControl
 from taylorseer_ov.caching.presets import preset_runs
@@ -187,7 +189,8 @@ def build_parser() -> argparse.ArgumentParser:
         choices=FAMILIES,
         nargs="+",
         metavar="METHOD",
-        help=f"compare these only, of {', '.join(FAMILIES)}; `presets` are not calibrated",
+        help=f"compare these only, of {', '.join(FAMILIES)}; `presets` are not calibrated, `kept` "
+        "are the plans that lie beside the model",
     )
     option("--tolerances", type=float, nargs="+", default=TOLERANCES, help="of the error control")
     option("--prompts", type=Path, help="text file: draw these, one a line")
@@ -224,6 +227,18 @@ def prepare(arguments: argparse.Namespace) -> tuple[Task, list[str]]:
     return task, prompts
 
 
+def kept_plans(pipeline: Text2ImagePipeline, steps: int, runs: Sequence[int]) -> list[CachePlan]:
+    """Read the plans beside the model that are for these steps and runs, and its usual size."""
+    size = pipeline.get_generation_config().size
+    return [
+        kept.plan
+        for kept in read_plans(pipeline.folder)
+        if kept.plan.num_inference_steps == steps
+        and kept.plan.transformer_runs in runs
+        and (kept.height, kept.width) == size
+    ]
+
+
 def learn(
     arguments: argparse.Namespace,
     pipeline: Text2ImagePipeline,
@@ -255,6 +270,7 @@ def learn(
         arguments.runs,
         families,
         plans=plans,
+        kept=kept_plans(pipeline, steps, arguments.runs) if KEPT in families else (),
         mag_cache=mag_cache,
         tolerances=arguments.tolerances,
         quick=arguments.quick,

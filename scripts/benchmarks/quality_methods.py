@@ -24,6 +24,7 @@ CORRECTED_STEP = "corrected, step"
 CORRECTED_SIGMA = "corrected, sigma"
 SPREAD = "corrected, spread"
 CALIBRATED = "calibrated"
+KEPT = "calibrated, kept"
 CONTROLLED = "error control"
 EASY = "EasyCache"
 EASY_OUTPUT = "EasyCache on outputs"
@@ -40,6 +41,7 @@ FAMILIES = {
     "corrector": CORRECTED_SIGMA,
     "presets": SPREAD,
     "calibrated": CALIBRATED,
+    "kept": KEPT,
     "error-control": CONTROLLED,
     "easycache": EASY,
     "easycache-outputs": EASY_OUTPUT,
@@ -118,6 +120,7 @@ def build_methods(
     families: Collection[str],
     *,
     plans: Sequence[CachePlan] = (),
+    kept: Sequence[CachePlan] = (),
     mag_cache: MagCache | None = None,
     tolerances: Sequence[float] = TOLERANCES,
     quick: bool = False,
@@ -125,15 +128,17 @@ def build_methods(
     """List the methods of these families in the order of the table.
 
     Args:
-        plans: the calibrated ones.
+        plans: those calibrated for this.
+        kept: those that lie beside the model.
         mag_cache: with ratios of the model, without which it is left out.
         quick: of what decides while drawing take one setting, the middle one.
     """
     methods = [
         *_scheduled(sigmas, runs),
         *(
-            Method(CALIBRATED, "own schedule", plan, len(sigmas) - 1, plan.transformer_runs)
-            for plan in plans
+            Method(family, "own schedule", plan, len(sigmas) - 1, plan.transformer_runs)
+            for family, learned in ((CALIBRATED, plans), (KEPT, kept))
+            for plan in learned
         ),
         *_deciding(len(sigmas) - 1, mag_cache, tolerances, quick),
         *_drawn_by_genai(len(sigmas) - 1, runs),

@@ -13,6 +13,7 @@ from scripts.benchmarks.quality_methods import (
     CORRECTED_SIGMA,
     EASY,
     GENAI,
+    KEPT,
     MAG,
     NATIVE,
     PLAIN,
@@ -27,6 +28,7 @@ STYLES: dict[str, tuple[str, float, str]] = {
     CORRECTED_SIGMA: ("#8a4fae", 2.2, "-"),
     SPREAD: ("#8a4fae", 1.6, ":"),
     CALIBRATED: ("#0060b0", 2.8, "-"),
+    KEPT: ("#0060b0", 2.8, "-"),
     CONTROLLED: ("#00805a", 2.2, "-"),
     EASY: ("#c2326d", 1.6, "-"),
     MAG: ("#8d7a00", 1.6, "-"),
@@ -91,7 +93,7 @@ def _draw_lines(axes: Any, rows: Sequence[dict[str, Any]], measure: str, title: 
         color = STYLES.get(family, ("#b35900" if family == GENAI else "#6e6e6e",))[0]
         x, y = ends[family]
         axes.plot([x, label_x], [y, height], color=color, linewidth=0.5, alpha=0.5, zorder=1)
-        bold = "bold" if family == CALIBRATED else "normal"
+        bold = "bold" if family in (CALIBRATED, KEPT) else "normal"
         axes.text(label_x, height, f" {family}", color=color, va="center", fontweight=bold)
     fewest_runs = min(x for points in lines.values() for x, _ in points)
     start = fewest_runs - 0.5

@@ -168,6 +168,18 @@ def test_compares_at_the_shares_of_the_presets(arguments, runs):
     assert list(benchmark.parse_arguments(arguments)[1].runs) == runs
 
 
+def test_the_kept_plans_are_those_for_these_steps_runs_and_size(pipeline):
+    plans = benchmark.kept_plans(pipeline, 28, [14, 8, 5])
+    assert sorted(plan.transformer_runs for plan in plans) == [8, 14]
+    sigmas = pipeline.sigmas(num_inference_steps=28)
+    listed = methods.build_methods(sigmas, [14, 8], {methods.KEPT}, kept=plans)
+    assert {(method.family, method.runs) for method in listed} == {
+        (methods.KEPT, 8),
+        (methods.KEPT, 14),
+    }
+    assert benchmark.kept_plans(pipeline, 9, [5]) == []
+
+
 # --- page ---
 
 
