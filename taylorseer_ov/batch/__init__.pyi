@@ -2,6 +2,6 @@ from .lines import BadLine as BadLine
 from .lines import BatchLine as BatchLine
 from .lines import parse_lines as parse_lines
 from .run import BadLinesError as BadLinesError
-from .run import BatchProgress as BatchProgress
-from .run import Outcome as Outcome
 from .run import run_batch as run_batch
+from .sitting import BatchProgress as BatchProgress
+from .sitting import Outcome as Outcome

@@ -37,7 +37,7 @@ class Entry:
     """What is known of a line.
 
     Attributes:
-        key: identifies what it asks for; see `batch.identify`.
+        key: identifies what it asks for; see `checking.identify`.
         line: its number in the last input that had it.
         status: `"pending"`, `"done"`, `"failed"` or `"bad"`.
         files, sizes: names of its pictures and their bytes.
