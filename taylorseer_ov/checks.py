@@ -67,6 +67,19 @@ def of_kind(name: str, value: Any, kind: type) -> None:
         raise TypeError(f"{name} is wrong: {value!r:.80}")
 
 
+def known_fields(what: str, values: Iterable[object], names: Sequence[str]) -> None:
+    """Check that `values` has no other keys than `names`.
+
+    Raises:
+        ValueError: naming those, what they were read for, and all names.
+    """
+    unknown = sorted(repr(key) for key in set(values) - set(names))
+    if unknown:
+        raise ValueError(
+            f"unknown field {', '.join(unknown)} in {what}; its fields are {', '.join(names)}"
+        )
+
+
 def known_device(device: str, available: Sequence[str]) -> list[str]:
     """Return the plain devices named in `"GPU"`, `"GPU.1"` or `"AUTO:GPU,CPU"`.
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ..checks import whole_number
 from ..files import write_over
 from ..model_files import read_json
+from .occasion import Occasion
 from .plan import CachePlan
 
 PLANS_FILE, PLANS_FORMAT = "cache_plans.json", "taylorseer_ov.calibrated/1"
@@ -63,8 +64,9 @@ class CalibratedPlan:
         runs, steps = self.plan.transformer_runs, self.plan.num_inference_steps
         return f"{runs} of {steps} steps at {self.width}x{self.height}"
 
-    def differences(self, size: tuple[int, int] | None, guidance_scale: float | None) -> list[str]:
-        """Say in what a picture differs from those it was learned on; None is what is unknown."""
+    def differences(self, occasion: Occasion) -> list[str]:
+        """Say in what a picture differs from those it was learned on, as far as that is known."""
+        size, guidance_scale = occasion.size, occasion.guidance_scale
         found = []
         if size not in (None, (self.height, self.width)):
             found.append(f"{self.width}x{self.height}, not {size[1]}x{size[0]}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from ..checks import whole_number
+from ..checks import known_fields, whole_number
 
 Abscissa = Literal["step", "sigma"]
 
@@ -71,13 +71,7 @@ class TaylorSeerCacheConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaylorSeerCacheConfig:
         """Build from a dictionary; missing fields have their defaults, unknown ones are errors."""
-        names = [field.name for field in fields(cls)]
-        unknown = sorted(set(values) - set(names))
-        if unknown:
-            raise ValueError(
-                f"unknown field {', '.join(map(repr, unknown))} in a TaylorSeerCacheConfig; "
-                f"its fields are {', '.join(names)}"
-            )
+        known_fields("a TaylorSeerCacheConfig", values, [field.name for field in fields(cls)])
         return cls(**values)
 
     def to_json(self) -> str:

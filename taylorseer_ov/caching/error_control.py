@@ -19,14 +19,15 @@ gap the corrector (`plan.py`) mends the drift, so that what is bounded is more t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
-from ..checks import whole_number
+from ..checks import known_fields, whole_number
 from .policy import VelocityFunction, finite, require_finite
 
 
@@ -53,6 +54,12 @@ class ErrorControl:
         if not (math.isfinite(tolerance) and tolerance >= 0):
             raise ValueError(f"tolerance must be finite and not negative, got {tolerance}")
         object.__setattr__(self, "max_interval", whole_number("max_interval", self.max_interval, 2))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ErrorControl:
+        """Build from a dictionary; missing fields have their defaults, unknown ones are errors."""
+        known_fields("an ErrorControl", values, [field.name for field in fields(cls)])
+        return cls(**values)
 
     def start(self, velocity: VelocityFunction, sigmas: NDArray[np.floating]) -> ControlledVelocity:
         """Begin a generation with these noise levels, shape (n + 1,)."""

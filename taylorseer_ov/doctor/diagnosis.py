@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..caching.decision import resolve_cache
+from ..caching.occasion import Occasion
 from ..caching.plan import CachePlan
-from ..caching.presets import resolve_cache
 from ..checks import known_device
 from ..flux.folder import FluxFolder, task_of
 from ..genai import missing_in_version
@@ -106,7 +107,7 @@ def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[F
         sigmas = folder.sigmas(settings.num_inference_steps, *settings.size)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            decision = resolve_cache(settings.cache, sigmas, folder)
+            decision = resolve_cache(settings.cache, Occasion(sigmas), folder)
     except (TypeError, ValueError, OSError) as error:
         yield Finding.of_message("caching", error)
         return
@@ -114,13 +115,11 @@ def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[F
     plan = decision.cache
     for warning in caught:
         yield Finding.of_message("caching", warning.message, "warning")
-    if caught and isinstance(plan, CachePlan) and plan.is_uncached:
-        pass  # said by the warning
-    elif isinstance(plan, CachePlan):
+    if not isinstance(plan, CachePlan):
+        yield Finding("caching", "ok", f"decided while drawing by {decision.name}")
+    elif not (caught and plan.is_uncached):  # of which a warning has told
         count = f"{plan.transformer_runs} of {plan.num_inference_steps} steps run the transformer"
         yield Finding("caching", "ok", f"{count}: {plan} (cache: {decision.name})")
-    else:
-        yield Finding("caching", "ok", f"decided while drawing by {decision.name}")
     obstacle = missing_in_version(machine.versions["openvino-genai"]) or settings_obstacle(
         settings, folder
     )

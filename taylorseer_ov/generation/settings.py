@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..caching.config import TaylorSeerCacheConfig
-from ..caching.plan import CachePlan
-from ..caching.policy import CachePolicy
-from ..caching.presets import PRESETS, as_cache
+from ..caching.decision import Cache, as_cache
+from ..caching.presets import PRESETS
 from ..checks import text, whole_number
 from ..flux.noise import MAX_SEED, NoiseGenerator
 from ..model_files import ModelFolderError
@@ -58,7 +56,7 @@ class ImageGenerationConfig:
     strength: float = 1.0
     rng_seed: int = 42
     generator: NoiseGenerator | None = None
-    cache: TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None = None
+    cache: Cache = None
     adapters: Any = None
 
     @property

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..arrays import Array
 from ..caching.plan import CachePlan
 from ..caching.policy import Recorder
-from .enable import OptimumFolder, enable_cache
+from .enable import enable_cache
+from .folder import OptimumFolder
 
 
 class RecordableOptimumPipeline:

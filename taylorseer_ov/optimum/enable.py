@@ -14,22 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..caching.calibrated_plans import read_plans
-from ..caching.config import TaylorSeerCacheConfig
+from ..caching.decision import Cache, Decision, as_cache, load_plan, resolve_cache
+from ..caching.occasion import Occasion
 from ..caching.plan import CachePlan
-from ..caching.policy import CachePolicy, Recorder
-from ..caching.presets import PRESETS, Decision, as_cache, load_plan, resolve_cache
-from ..model_files import weights_fingerprint
+from ..caching.policy import Recorder
+from ..caching.presets import PRESETS
 from .diffusers_configs import PlanRule, from_diffusers
 from .diffusers_schedulers import Timeline
+from .folder import OptimumFolder, denoiser_of
 from .generation import CachedGeneration
 from .report import CacheReport
-
-Cache = TaylorSeerCacheConfig | CachePlan | CachePolicy | PlanRule | str | None
 
 
 def enable_cache(pipeline: Any, cache: Any, *, recorder: Recorder | None = None) -> EnabledCache:
@@ -89,11 +86,11 @@ class EnabledCache:
     def __init__(
         self,
         pipeline: Any,
-        cache: Cache,
+        cache: Cache | PlanRule,
         folder: OptimumFolder,
         recorder: Recorder | None,
     ) -> None:
-        self._pipeline, self._part = pipeline, _denoiser(pipeline)[0]
+        self._pipeline, self._part = pipeline, denoiser_of(pipeline)[0]
         self._cache, self._folder, self._recorder = cache, folder, recorder
         self._original = self._part.forward
         self._context: str | None = None
@@ -168,7 +165,10 @@ class EnabledCache:
         if isinstance(self._cache, PlanRule):
             return Decision(self._cache.plan(timeline.steps), str(self._cache))
         return resolve_cache(
-            self._cache, timeline.sigmas, self._folder, no_corrector=timeline.no_corrector
+            self._cache,
+            Occasion(timeline.sigmas),
+            self._folder,
+            no_corrector=timeline.no_corrector,
         )
 
     @contextmanager
@@ -185,50 +185,13 @@ class EnabledCache:
             self._generation.end()
 
 
-@dataclass(frozen=True)
-class OptimumFolder:
-    """The folder that a pipeline was loaded from, beside whose model plans are kept.
-
-    Attributes:
-        path: of the pipeline.
-        denoiser: `"transformer"` or `"unet"`.
-    """
-
-    path: Path
-    denoiser: str
-
-    @classmethod
-    def of(cls, pipeline: Any) -> OptimumFolder:
-        """Find where a pipeline was loaded from."""
-        part, name = _denoiser(pipeline)
-        return cls(Path(part.model_save_dir).parent, name)
-
-    def fingerprint(self) -> str:
-        """Return what identifies the denoiser's weights."""
-        return weights_fingerprint(self.path / self.denoiser)
-
-
-def _denoiser(pipeline: Any) -> tuple[Any, str]:
-    for name in ("transformer", "unet"):
-        part = getattr(pipeline, name, None)
-        # Z-Image wraps it while it is called
-        part = getattr(part, "_ov_transformer", part)
-        if hasattr(part, "parent_pipeline"):
-            return part, name
-    raise TypeError(
-        f"{type(pipeline).__name__} is no diffusion pipeline of optimum.intel; "
-        "taylorseer_ov.Text2ImagePipeline takes cache= in generate, and torch pipelines have "
-        "diffusers' pipeline.transformer.enable_cache"
-    )
-
-
 def _enabled(pipeline: Any) -> EnabledCache | None:
-    forward = vars(_denoiser(pipeline)[0]).get("forward")
+    forward = vars(denoiser_of(pipeline)[0]).get("forward")
     owner = getattr(forward, "__self__", None)
     return owner if isinstance(owner, EnabledCache) else None
 
 
-def _accept(cache: Any, folder: OptimumFolder) -> Cache:
+def _accept(cache: Any, folder: OptimumFolder) -> Cache | PlanRule:
     """Check what can be checked before the number of steps is known."""
     rule = from_diffusers(cache)
     if rule is not None:
@@ -241,7 +204,7 @@ def _accept(cache: Any, folder: OptimumFolder) -> Cache:
     return accepted
 
 
-def _left_out(cache: Cache, timeline: Timeline) -> tuple[str, ...]:
+def _left_out(cache: Cache | PlanRule, timeline: Timeline) -> tuple[str, ...]:
     """What was asked for and the scheduler does not allow."""
     if cache is None or isinstance(cache, CachePlan | PlanRule):
         return ()

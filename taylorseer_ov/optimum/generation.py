@@ -17,9 +17,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..caching.cached_velocity import start_cache
+from ..caching.decision import Decision
 from ..caching.plan import CachePlan
 from ..caching.policy import Recorder, StandIn, VelocityFunction
-from ..caching.presets import Decision
 from .diffusers_schedulers import Timeline, position
 from .report import BranchReport, CacheReport
 

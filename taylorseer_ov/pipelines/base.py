@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..caching.decision import resolve_cache
+from ..caching.occasion import Occasion
 from ..caching.policy import Recorder
-from ..caching.presets import resolve_cache
 from ..checks import text
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
@@ -179,13 +180,9 @@ class FluxPipeline:
         _warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
         steps, strength = asked.num_inference_steps, asked.strength
         sigmas = self._folder.sigmas(steps, *asked.size, strength)
-        cache, cache_name = resolve_cache(
-            asked.cache,
-            sigmas,
-            self._folder,
-            size=asked.size,
-            guidance_scale=asked.guidance_scale if self._folder.guidance_embeds else None,
-        )
+        guidance_scale = asked.guidance_scale if self._folder.guidance_embeds else None
+        occasion = Occasion(sigmas, asked.size, guidance_scale)
+        cache, cache_name = resolve_cache(asked.cache, occasion, self._folder)
         return Job(prompt, prompt_2, asked, sigmas, cache, cache_name, hooks, initial)
 
     def draw(self, job: Job) -> GenerationResult:

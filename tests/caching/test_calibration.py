@@ -12,9 +12,11 @@ from taylorseer_ov import CachePlan, Text2ImagePipeline, calibrate
 from taylorseer_ov.caching.cached_velocity import CachedVelocity
 from taylorseer_ov.caching.calibrated_plans import CalibratedPlan, read_plans, write_plans
 from taylorseer_ov.caching.calibration import likeness
+from taylorseer_ov.caching.decision import resolve_cache
 from taylorseer_ov.caching.fit import Inner, fit, gram, search_mask
+from taylorseer_ov.caching.occasion import Occasion
 from taylorseer_ov.caching.plan import parse_schedule, schedule_text
-from taylorseer_ov.caching.presets import CalibrationWarning, resolve_cache
+from taylorseer_ov.caching.presets import CalibrationWarning
 from taylorseer_ov.caching.recording import SKETCH, Recordable, RecordablePipeline, record
 from taylorseer_ov.caching.schedule import native_schedules, spread_runs
 from taylorseer_ov.flux.folder import FluxFolder
@@ -265,7 +267,7 @@ def learned_folder(model_copy):
     [{"size": (64, 128), "guidance_scale": 3.5}, {"size": (64, 128)}, {"guidance_scale": 3.5}, {}],
 )
 def test_a_plan_for_this_picture_is_taken_without_a_word(learned_folder, asked):
-    plan, name = resolve_cache("high", SIGMAS, learned_folder, **asked)
+    plan, name = resolve_cache("high", Occasion(SIGMAS, **asked), learned_folder)
     assert plan == LEARNED.plan
     assert name == "high: calibrated for this model"
 
@@ -285,7 +287,7 @@ def test_a_plan_for_another_picture_with_these_sigmas_is_taken_with_a_warning(
     learned_folder, asked, text
 ):
     with pytest.warns(CalibrationWarning, match=f"was calibrated for {text}; calibrate for this"):
-        plan, name = resolve_cache("high", SIGMAS, learned_folder, **asked)
+        plan, name = resolve_cache("high", Occasion(SIGMAS, **asked), learned_folder)
     assert plan == LEARNED.plan
     assert name == f"high: calibrated for {text}"
 
@@ -296,7 +298,7 @@ def test_of_plans_with_these_sigmas_the_one_for_this_picture_is_taken(learned_fo
         other = dataclasses.replace(LEARNED, plan=CachePlan(MASK, weights, SIGMAS), **changes)
         write_plans(learned_folder, [other])
     assert len(read_plans(learned_folder)) == 4
-    plan, _ = resolve_cache("high", SIGMAS, learned_folder, size=(64, 128), guidance_scale=3.5)
+    plan, _ = resolve_cache("high", Occasion(SIGMAS, (64, 128), 3.5), learned_folder)
     assert plan == LEARNED.plan
 
 
@@ -308,20 +310,20 @@ def test_where_no_plan_fits_the_warning_says_what_there_are_plans_for(
 ):
     text = f"which are for 6 of 12 steps at 128x64, none fits {asked} at 512x256"
     with pytest.warns(CalibrationWarning, match=text):
-        plan, name = resolve_cache("high", sigmas, learned_folder, size=(256, 512))
+        plan, name = resolve_cache("high", Occasion(sigmas, (256, 512)), learned_folder)
     assert str(plan) == schedule_text(spread_runs(len(sigmas) - 1, plan.transformer_runs))
     assert "corrected Taylor, not calibrated" in name
 
 
 def test_a_model_without_plans_is_no_reason_to_warn(model_copy):
     (model_copy / "cache_plans.json").unlink()
-    _, name = resolve_cache("high", SIGMAS, FluxFolder.read(model_copy), size=(64, 128))
+    _, name = resolve_cache("high", Occasion(SIGMAS, (64, 128)), FluxFolder.read(model_copy))
     assert "corrected Taylor, not calibrated" in name
 
 
 def test_a_preset_that_is_not_calibrated_has_four_runs_at_least(model_copy):
     (model_copy / "cache_plans.json").unlink()
-    plan, _ = resolve_cache("fast", SIGMAS[-9:], FluxFolder.read(model_copy))
+    plan, _ = resolve_cache("fast", Occasion(SIGMAS[-9:]), FluxFolder.read(model_copy))
     assert str(plan) == "CC..C..C"
 
 

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from taylorseer_ov import TaylorSeerCacheConfig
+from taylorseer_ov import ErrorControl, TaylorSeerCacheConfig
+from taylorseer_ov.caching.decision import as_cache
 
 
 def test_defaults_are_documented_native_defaults():
@@ -58,6 +59,34 @@ def test_json_of_something_else_is_refused():
         TaylorSeerCacheConfig.from_dict({"interval": 3})
     with pytest.raises(ValueError, match="is a JSON object, got '\\[3\\]'"):
         TaylorSeerCacheConfig.from_json("[3]")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, TaylorSeerCacheConfig()),
+        ({"max_order": 0}, TaylorSeerCacheConfig(max_order=0)),
+        ({"max_interval": 4}, ErrorControl(max_interval=4)),
+        ({"tolerance": 0.1}, ErrorControl(0.1)),
+    ],
+)
+def test_a_dictionary_is_what_has_its_fields(values, expected):
+    assert as_cache(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"tolerence": 0.1}, "'tolerence' in an ErrorControl; its fields are tolerance, max_"),
+        ({"tolerance": 0.1, "max_intervall": 4}, "'max_intervall' in an ErrorControl"),
+        ({"cache_intervall": 3}, "'cache_intervall' in a TaylorSeerCacheConfig; its fields are"),
+        ({"max_order": 2, "correct": True}, "'correct' in a TaylorSeerCacheConfig"),
+        ({1: 2}, "unknown field 1 in a TaylorSeerCacheConfig"),
+    ],
+)
+def test_a_typo_in_a_dictionary_gives_the_error_of_what_was_meant(values, message):
+    with pytest.raises(ValueError, match=message):
+        as_cache(values)
 
 
 @pytest.mark.native
