@@ -1,14 +1,32 @@
 """Shared fixtures: the demo model is real, small and always there."""
 
 import json
+import os
 import shutil
+import sys
 
 import pytest
 
+import taylorseer_ov
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
-from tests.common import F32, save_untrained
+from tests.common import F32, REPOSITORY, save_untrained
 
 pytest.register_assert_rewrite("tests.batch.common")
+# for `scripts`; last, so that an installed taylorseer_ov is tested and not the one beside it
+sys.path.append(str(REPOSITORY))
+
+
+def pytest_report_header():
+    return f"taylorseer_ov: {taylorseer_ov.__file__}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_packages_in_processes(tmp_path_factory):
+    """Processes that tests start import what this one imports, not what is in the checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        yield
 
 
 @pytest.fixture(scope="session")

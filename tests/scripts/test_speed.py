@@ -9,7 +9,6 @@ import pytest
 from scripts.benchmarks import speed as script
 from scripts.benchmarks import wide_model
 from taylorseer_ov import demo_model_path
-from tests.common import REPOSITORY
 
 KINDS = {"native rows", "corrector", "calibrated", "error control"}
 # of the rule (3, 6, -2): in six steps it skips none
@@ -21,7 +20,6 @@ def printed(request):
     """Number of steps, table and JSON of a short run in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", script.__name__, "--steps", str(request.param), "--repeats", "1"],
-        cwd=REPOSITORY,
         capture_output=True,
         text=True,
     )
