@@ -10,7 +10,7 @@ import pytest
 
 from tests.common import REPOSITORY
 
-FILES = "*.md *.toml *.yml *.yaml LICENSE MANIFEST.in".split()
+FILES = ["*.md", "*.toml", "*.yml", "*.yaml", "LICENSE", "MANIFEST.in"]
 FOLDERS = ("taylorseer_ov", "tests", "scripts", "samples", "docs", ".ci", ".github")
 BUILD = "import sys, setuptools.build_meta as build; getattr(build, sys.argv[1])(sys.argv[2])"
 UNWANTED = shutil.ignore_patterns("__pycache__", ".*_cache")
