@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
-from .plan import CachePlan, interpolation_weights
+from .plan import CachePlan
 from .policy import CachePolicy, StandIn, VelocityFunction, finite, require_finite
+from .rows import interpolation_weights
 
 
 def start_cache(

@@ -13,7 +13,7 @@ and with it the error that forecasting the next steps l would add to the latents
 The next run is the last one for which `error <= safety * tolerance`: a step-size controller, for
 the error of the displacement rather than of the velocity. A gap is at most `max_interval` and at
 most about twice the one before it; three runs begin and two end every generation. At the end of a
-gap the corrector (`plan.py`) mends the drift, so that what is bounded is more than what remains.
+gap the corrector (`rows.py`) mends the drift, so that what is bounded is more than what remains.
 """
 
 from __future__ import annotations

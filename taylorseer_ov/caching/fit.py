@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Matrix
-from .plan import CachePlan, noise_levels
+from .plan import CachePlan
+from .rows import noise_levels
 from .schedule import Schedule
 
 

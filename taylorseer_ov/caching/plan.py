@@ -4,41 +4,22 @@ The velocity used in step i is a weighted sum of the transformer outputs compute
 
     velocity[i] = sum over computed j <= i of  weights[i, j] * output[j]
 
-so a plan is a mask and a lower-triangular matrix.
-
-**Predictor.** The row of a predicted step holds the Newton (equivalently Lagrange) interpolation
-weights of the last `max_order + 1` computed outputs,
-
-    weights[i, j] = product over the other nodes m of  (x[i] - x[m]) / (x[j] - x[m])
-
-with the abscissa x being the step index or sigma. At order 1 in the step index, with the last two
-computed steps p < u, that is 1 + k/g and -k/g for k = i - u, g = u - p: TaylorSeer Lite.
-
-**Corrector.** The row of a computed step is a unit row. With the corrector, one that ends a gap
-also mends what the gap has left: over predicted steps l the state moved by the sum of
-(sigma[l+1] - sigma[l]) * predicted[l], and now that output[i] is known the same steps can be
-interpolated instead,
-
-    weights[i] = unit[i] + sum over l of  dsigma[l] / dsigma[i] * (interpolated[l] - predicted[l])
-
-It is exact, in any sampler whose step is Euler's, for velocities that are polynomials of degree
-`max_order` in the abscissa.
+so a plan is a mask and a lower-triangular matrix. How the rows of a Taylor plan are made is in
+`rows.py`; those of a calibrated plan are fitted in `fit.py`; any others may be given as they are.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import Matrix
+from . import plan_json
 from .config import Abscissa, TaylorSeerCacheConfig
-from .schedule import Schedule, step_schedule
-
-PLAN_FORMAT = "taylorseer_ov.CachePlan/2"
-MOST_STEPS = 10_000  # a plan read from a file may have
+from .rows import noise_levels, taylor_rows
+from .schedule import Schedule, parse_schedule, schedule_text, step_schedule
 
 
 class CachePlan:
@@ -60,7 +41,7 @@ class CachePlan:
     ) -> None:
         self.mask: Schedule = tuple(bool(computed) for computed in mask)
         self.sigmas: NDArray[np.float64] | None = None
-        self.weights: NDArray[np.float64] = np.array(weights, dtype=np.float64)
+        self.weights: Matrix = np.array(weights, dtype=np.float64)
         self.weights.flags.writeable = False
         steps = len(self.mask)
         if sigmas is not None:
@@ -90,6 +71,7 @@ class CachePlan:
         """Build the plan of a TaylorSeer configuration.
 
         Args:
+            config: the configuration.
             sigmas: noise levels, shape (n + 1,): one per step and the final zero.
 
         Warns:
@@ -123,31 +105,25 @@ class CachePlan:
             damping: how much of a forecast's change from the last output is believed, 0 to 1.
 
         Raises:
-            ValueError: if the schedule does not fit the sigmas or begins with a forecast.
+            ValueError: if the schedule does not fit the sigmas or begins with a forecast, or a
+                value is out of range.
         """
         schedule = parse_schedule(mask) if isinstance(mask, str) else tuple(map(bool, mask))
-        steps = len(schedule)
-        levels = noise_levels(sigmas, steps)
+        levels = noise_levels(sigmas, len(schedule))
         # the configuration checks the other values
         TaylorSeerCacheConfig(max_order=max_order, abscissa=abscissa, corrector=corrector)
         if not 0 <= damping <= 1:
             raise ValueError(f"damping must be from 0 to 1, got {damping}")
         if not schedule[0]:
             raise ValueError("the first step has nothing to be forecast from: begin with 'C'")
-        x = np.arange(steps, dtype=np.float64) if abscissa == "step" else levels[:-1]
-        weights = np.zeros((steps, steps))
-        computed: list[int] = []
-        for i, runs in enumerate(schedule):
-            if runs:
-                weights[i, i] = 1.0
-                if corrector and computed and computed[-1] < i - 1:
-                    nodes = [*computed[-max(max_order, 1) :], i]
-                    weights[i] += _repair(weights, nodes, x, np.diff(levels))
-                computed.append(i)
-            else:
-                nodes = computed[-(max_order + 1) :]
-                weights[i, nodes] = damping * interpolation_weights(x[nodes], x[i])
-                weights[i, nodes[-1]] += 1 - damping
+        weights = taylor_rows(
+            schedule,
+            levels,
+            max_order=max_order,
+            abscissa=abscissa,
+            corrector=corrector,
+            damping=damping,
+        )
         return cls(schedule, weights, levels)
 
     def after(self, step: int) -> CachePlan:
@@ -167,6 +143,7 @@ class CachePlan:
 
     @property
     def num_inference_steps(self) -> int:
+        """Number of steps it is for."""
         return len(self.mask)
 
     @property
@@ -213,11 +190,7 @@ class CachePlan:
 
     def to_json(self) -> str:
         """Return the plan as JSON: the mask as text and, per step, its weights by column."""
-        rows = [{str(j): row[j] for j in np.flatnonzero(row)} for row in self.weights]
-        sigmas = None if self.sigmas is None else self.sigmas.tolist()
-        return json.dumps(
-            {"format": PLAN_FORMAT, "mask": str(self), "sigmas": sigmas, "rows": rows}
-        )
+        return plan_json.write(self.mask, self.weights, self.sigmas)
 
     @classmethod
     def from_json(cls, text: str) -> CachePlan:
@@ -226,76 +199,4 @@ class CachePlan:
         Raises:
             ValueError: if it is no cache plan, or a damaged one.
         """
-        try:
-            values: Any = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("not a cache plan: brackets nested too deeply") from error
-        if not isinstance(values, dict) or values.get("format") != PLAN_FORMAT:
-            raise ValueError(f"not a cache plan, whose 'format' is {PLAN_FORMAT!r}: {text[:80]!r}")
-        try:
-            mask = parse_schedule(values["mask"])
-            if not len(values["rows"]) == len(mask) <= MOST_STEPS:
-                raise ValueError(
-                    f"{len(values['rows'])} rows for {len(mask)} steps, at most {MOST_STEPS}"
-                )
-            weights = np.zeros((len(mask), len(mask)))
-            for i, row in enumerate(values["rows"]):
-                for j, weight in row.items():
-                    weights[i, int(j)] = weight
-            return cls(mask, weights, values["sigmas"])
-        except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
-            raise ValueError(f"a damaged cache plan: {error!r}") from error
-
-
-def noise_levels(sigmas: ArrayLike, steps: int | None = None) -> NDArray[np.float64]:
-    """Return sigmas as float64 (n + 1,), falling.
-
-    Raises:
-        ValueError: if they are not falling, or not those of `steps` steps.
-    """
-    levels = np.array(sigmas, dtype=np.float64)
-    if levels.ndim != 1 or levels.size < 2 or (steps is not None and levels.size != steps + 1):
-        expected = "(n + 1,) with n >= 1" if steps is None else f"({steps + 1},)"
-        raise ValueError(f"sigmas must have shape {expected}, got {levels.shape}")
-    if not (np.diff(levels) < 0).all():
-        raise ValueError("sigmas must fall from step to step")
-    levels.flags.writeable = False
-    return levels
-
-
-def _repair(
-    weights: NDArray[np.float64],
-    nodes: list[int],
-    x: NDArray[np.float64],
-    dsigma: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Weights that replace the forecasts between the last two nodes by interpolations."""
-    last, i = nodes[-2:]
-    repair = np.zeros(len(x))
-    for step in range(last + 1, i):
-        interpolated = np.zeros(len(x))
-        interpolated[nodes] = interpolation_weights(x[nodes], x[step])
-        repair += dsigma[step] / dsigma[i] * (interpolated - weights[step])
-    return repair
-
-
-def interpolation_weights(nodes: ArrayLike, x: float) -> NDArray[np.float64]:
-    """Weights, by node, that evaluate at `x` the polynomial through values at distinct `nodes`."""
-    at = np.asarray(nodes, dtype=np.float64)
-    weights = np.ones(at.size)
-    for j in range(at.size):
-        others = np.delete(at, j)
-        weights[j] = np.prod((x - others) / (at[j] - others))
-    return weights
-
-
-def schedule_text(mask: Sequence[bool]) -> str:
-    """Write a schedule as text: `C` for a computed step, `.` for a predicted one."""
-    return "".join("C" if computed else "." for computed in mask)
-
-
-def parse_schedule(text: str) -> Schedule:
-    """Read what `schedule_text` wrote."""
-    if not text or set(text) - set("C."):
-        raise ValueError(f"a schedule is written with 'C' and '.' only, got {text!r}")
-    return tuple(letter == "C" for letter in text)
+        return plan_json.read(text, cls)

@@ -1,7 +1,12 @@
-"""Which steps run the transformer: the rule of OpenVINO GenAI's TaylorSeer Lite.
+"""Which steps run the transformer.
 
-With n steps, warm-up w = max(disable_cache_before_step, 2) and tail start A (negative: n + A),
-step i runs the transformer if
+A schedule says so for each step, True for a run: as text, `C` for a run and `.` for a forecast. In
+a plan, beside the matrix of weights, it is called the plan's mask. It is no scheduler, which fixes
+the noise levels, and no mask of a picture.
+
+The rule of OpenVINO GenAI's TaylorSeer Lite: with n steps, a warm-up of
+w = max(disable_cache_before_step, 2) and a tail that starts at A (negative: n + A), step i runs the
+transformer if
 
     i < w   or   i >= A   or   (i - w) mod cache_interval == cache_interval - 1
 
@@ -10,26 +15,12 @@ Source: `taylorseer_lite.hpp` of openvino.genai (`should_compute_at_step`, `init
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..warning import warn
 from .config import TaylorSeerCacheConfig
-
-
-def spread_runs(steps: int, runs: int) -> Schedule:
-    """A schedule with so many runs, denser at both ends.
-
-    Distances from run to run, and from the last to the end, go as 1 - 0.5 cos(2 pi t).
-    """
-    t = np.arange(runs) / runs
-    places = steps * (t - 0.5 * np.sin(2 * np.pi * t) / (2 * np.pi))
-    chosen = set(np.rint(places).astype(int).tolist())
-    # where rounding has put two into one place, the rest goes to the end
-    spare = (i for i in reversed(range(steps)) if i not in chosen)
-    while len(chosen) < runs:
-        chosen.add(next(spare))
-    return tuple(i in chosen for i in range(steps))
-
 
 Schedule = tuple[bool, ...]
 
@@ -61,6 +52,21 @@ def inactive_reason(config: TaylorSeerCacheConfig, num_inference_steps: int) -> 
     return _decide(config, num_inference_steps)[1]
 
 
+def spread_runs(steps: int, runs: int) -> Schedule:
+    """Return a schedule with so many runs, denser at both ends.
+
+    Distances from run to run, and from the last to the end, go as 1 - 0.5 cos(2 pi t).
+    """
+    t = np.arange(runs) / runs
+    places = steps * (t - 0.5 * np.sin(2 * np.pi * t) / (2 * np.pi))
+    chosen = set(np.rint(places).astype(int).tolist())
+    # where rounding has put two into one place, the rest goes to the end
+    spare = (i for i in reversed(range(steps)) if i not in chosen)
+    while len(chosen) < runs:
+        chosen.add(next(spare))
+    return tuple(i in chosen for i in range(steps))
+
+
 def native_schedules(num_inference_steps: int, transformer_runs: int) -> set[Schedule]:
     """All schedules of the native rule that run the transformer so often and forecast something."""
     found = set()
@@ -72,6 +78,22 @@ def native_schedules(num_inference_steps: int, transformer_runs: int) -> set[Sch
                 if obstacle is None and sum(schedule) == transformer_runs:
                     found.add(schedule)
     return found
+
+
+def schedule_text(mask: Sequence[bool]) -> str:
+    """Write a schedule as text: `C` for a computed step, `.` for a predicted one."""
+    return "".join("C" if computed else "." for computed in mask)
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Read what `schedule_text` wrote.
+
+    Raises:
+        ValueError: if it is empty or has other letters.
+    """
+    if not text or set(text) - set("C."):
+        raise ValueError(f"a schedule is written with 'C' and '.' only, got {text!r}")
+    return tuple(letter == "C" for letter in text)
 
 
 def _decide(config: TaylorSeerCacheConfig, steps: int) -> tuple[Schedule, str | None]:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ..caching.account import summary
-from ..caching.plan import CachePlan, schedule_text
+from ..caching.plan import CachePlan
+from ..caching.schedule import schedule_text
 from ..version import installed_version
 from .job import Choice, Generated, Job
 from .setup import Devices

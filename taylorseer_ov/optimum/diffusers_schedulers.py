@@ -1,8 +1,8 @@
 """Read from a diffusers scheduler how many steps a generation takes, and of what kind.
 
 A scheduler makes new `timesteps` when a generation begins; `strength` begins later in them. The
-outputs of a denoiser can be corrected after a gap (`plan.py`) where its step is Euler's and linear
-in the output,
+outputs of a denoiser can be corrected after a gap (`caching/rows.py`) where its step is Euler's and
+linear in the output,
 
     sample[i + 1] = sample[i] + (sigma[i + 1] - sigma[i]) * output[i]
 

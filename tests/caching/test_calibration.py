@@ -15,10 +15,14 @@ from taylorseer_ov.caching.calibration import likeness
 from taylorseer_ov.caching.decision import resolve_cache
 from taylorseer_ov.caching.fit import Inner, fit, gram, search_mask
 from taylorseer_ov.caching.occasion import Occasion
-from taylorseer_ov.caching.plan import parse_schedule, schedule_text
 from taylorseer_ov.caching.presets import CalibrationWarning
 from taylorseer_ov.caching.recording import SKETCH, Recordable, RecordablePipeline, record
-from taylorseer_ov.caching.schedule import native_schedules, spread_runs
+from taylorseer_ov.caching.schedule import (
+    native_schedules,
+    parse_schedule,
+    schedule_text,
+    spread_runs,
+)
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.sampling import euler
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taylorseer_ov import CachePlan, TaylorSeerCacheConfig
-from taylorseer_ov.caching.plan import interpolation_weights, parse_schedule
+from taylorseer_ov.caching.rows import interpolation_weights
+from taylorseer_ov.caching.schedule import parse_schedule
 
 UNEVEN = np.append(np.linspace(1, 0.02, 28) ** 1.7, 0)
 
@@ -121,6 +122,12 @@ def test_uncached_plan():
     assert str(plan) == "CCCC"
     assert plan.is_uncached
     assert not CachePlan.taylor(TaylorSeerCacheConfig(), UNEVEN).is_uncached
+
+
+def test_a_plan_is_shown_in_one_line():
+    plan = CachePlan.from_mask("CC..C.CC", UNEVEN[-9:])
+    assert str(plan) == "CC..C.CC"
+    assert repr(plan) == "<CachePlan CC..C.CC, 5 of 8 steps computed>"
 
 
 def test_weights_cannot_be_changed():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taylorseer_ov import InactiveCacheWarning, TaylorSeerCacheConfig, step_schedule
-from taylorseer_ov.caching.plan import schedule_text
+from taylorseer_ov.caching.schedule import schedule_text
 
 ACTIVE = [
     (3, 6, -2, 28, "CCCCCC..C..C..C..C..C..C..CC"),

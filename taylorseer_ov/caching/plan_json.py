@@ -1,0 +1,54 @@
+"""Cache plans as JSON: the mask as text, the noise levels, and per step its weights by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Matrix
+from .schedule import Schedule, parse_schedule, schedule_text
+
+PLAN_FORMAT = "taylorseer_ov.CachePlan/2"
+MOST_STEPS = 10_000  # a plan read from a file may have
+Plan = TypeVar("Plan")
+
+
+def write(mask: Schedule, weights: Matrix, sigmas: NDArray[np.float64] | None) -> str:
+    """Write a plan; its floats come back exactly."""
+    return json.dumps(
+        {
+            "format": PLAN_FORMAT,
+            "mask": schedule_text(mask),
+            "sigmas": None if sigmas is None else sigmas.tolist(),
+            "rows": [{str(j): row[j] for j in np.flatnonzero(row)} for row in weights],
+        }
+    )
+
+
+def read(text: str, build: Callable[[Schedule, Matrix, Any], Plan]) -> Plan:
+    """Read what `write` wrote, and build the plan, which checks it.
+
+    Raises:
+        ValueError: if it is no cache plan, or a damaged one.
+    """
+    try:
+        values: Any = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("not a cache plan: brackets nested too deeply") from error
+    if not isinstance(values, dict) or values.get("format") != PLAN_FORMAT:
+        raise ValueError(f"not a cache plan, whose 'format' is {PLAN_FORMAT!r}: {text[:80]!r}")
+    try:
+        mask, rows = parse_schedule(values["mask"]), values["rows"]
+        if not len(rows) == len(mask) <= MOST_STEPS:
+            raise ValueError(f"{len(rows)} rows for {len(mask)} steps, at most {MOST_STEPS}")
+        weights = np.zeros((len(mask), len(mask)))
+        for i, row in enumerate(rows):
+            for j, weight in row.items():
+                weights[i, int(j)] = weight
+        return build(mask, weights, values["sigmas"])
+    except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"a damaged cache plan: {error!r}") from error
