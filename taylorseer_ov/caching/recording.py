@@ -65,13 +65,12 @@ class Drawing(Protocol):
     def get_generation_config(self) -> Settings:
         """Return the settings that `generate` starts from."""
 
-    def sigmas(self, **settings: Any) -> Array:
+    # any arguments: what settings there are is known to the pipeline alone
+    def sigmas(self, *arguments: Any, **settings: Any) -> Array:
         """Return the noise levels of a generation with these settings, (n + 1,)."""
 
-    def generate(
-        self, prompt: str, *, callback: FinalLatents, recorder: Recorder, **settings: Any
-    ) -> object:
-        """Draw, calling the one after every step and the other with every output."""
+    def generate(self, *arguments: Any, **settings: Any) -> object:
+        """Draw a prompt, calling `callback` after every step and `recorder` with every output."""
 
 
 class FinalLatents:

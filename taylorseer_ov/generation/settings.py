@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ..caching.decision import Cache, as_cache
 from ..caching.presets import PRESETS
@@ -149,6 +149,27 @@ class ImageGenerationConfig:
             )
         self.cache = as_cache(self.cache)
         check_adapters(self.adapters)
+
+
+class GenerationSettings(TypedDict, total=False):
+    """The settings of one call, for editors and type checkers: see `ImageGenerationConfig`.
+
+    `taylorseer_config` is native's name for `cache`, and takes openvino_genai's configuration too.
+    """
+
+    prompt_2: str | None
+    guidance_scale: float
+    height: int | None
+    width: int | None
+    num_inference_steps: int
+    num_images_per_prompt: int
+    max_sequence_length: int
+    strength: float
+    rng_seed: int
+    generator: NoiseGenerator | None
+    cache: Cache
+    adapters: Any
+    taylorseer_config: Any
 
 
 def check_adapters(adapters: Any) -> None:

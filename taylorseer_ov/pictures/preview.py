@@ -14,7 +14,7 @@ import base64
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,8 +22,11 @@ from numpy.typing import ArrayLike
 from ..arrays import Array, Pictures
 from ..files import write_over
 from ..flux.folder import FluxFolder
-from ..generation.settings import ImageGenerationConfig
+from ..generation.settings import GenerationSettings, ImageGenerationConfig
 from .preview_map import LatentPreview, read_preview
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Show = Callable[[int, bytes], object]
 
@@ -38,7 +41,7 @@ class Previewable(Protocol):
     def get_generation_config(self) -> ImageGenerationConfig:
         """Return the settings that a generation starts from."""
 
-    def sigmas(self, **settings: Any) -> Array:
+    def sigmas(self, **settings: Unpack[GenerationSettings]) -> Array:
         """Return the noise levels of a generation with these settings, (n + 1,)."""
 
 

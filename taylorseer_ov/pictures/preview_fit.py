@@ -10,22 +10,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..arrays import Array, Matrix, Pictures
 from ..caching.recording import FinalLatents
 from ..flux.latents import unpack_latents
+from ..generation.job import StepCallback
+from ..generation.settings import GenerationSettings
 from .preview_map import LatentPreview
 from .quality import psnr
 from .result import GenerationResult
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Drawing(Protocol):
     """What draws pictures and shows the latents on the way, as `Text2ImagePipeline` does."""
 
-    def generate(self, prompt: str, *, callback: Any, **settings: Any) -> GenerationResult:
+    def generate(
+        self,
+        prompt: str,
+        *,
+        callback: StepCallback | None = None,
+        **settings: Unpack[GenerationSettings],
+    ) -> GenerationResult:
         """Draw pictures, calling `callback` with the latents after every step."""
 
 

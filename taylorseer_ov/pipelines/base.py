@@ -23,14 +23,18 @@ from ..flux.folder_checks import Task
 from ..flux.initial_image import initial_image
 from ..generation.environment import Environment
 from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
+from ..generation.properties import OpenVINOProperties
 from ..generation.report import GenerationReport, PerformanceMetrics
-from ..generation.settings import ImageGenerationConfig, model_defaults
+from ..generation.settings import GenerationSettings, ImageGenerationConfig, model_defaults
 from ..generation.setup import Devices, Setup, StaticShape, memory_options
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
 from ..warning import warn
 
 if TYPE_CHECKING:
+    # in typing from Python 3.11 on
+    from typing_extensions import Unpack
+
     from ..flux.tokenizer import Tokenizer
     from .backends import Backend, Backends
 
@@ -53,7 +57,7 @@ class FluxPipeline:
         low_memory: bool = False,
         vae_tiling: bool = False,
         embedding_cache: str | Path | bool | None = None,
-        **properties: Any,
+        **properties: Unpack[OpenVINOProperties],
     ) -> None:
         """Check a model folder. The models are compiled by the first `generate`, or by `compile`.
 
@@ -73,7 +77,9 @@ class FluxPipeline:
                 that repeated ones need no text encoder. True is the system's folder for such
                 things.
             properties: OpenVINO properties, such as `CACHE_DIR` or `INFERENCE_PRECISION_HINT`; and
-                `adapters`, an `openvino_genai.AdapterConfig` with LoRA adapters.
+                `adapters`, an `openvino_genai.AdapterConfig` with LoRA adapters. Any property is
+                passed on; one that `OpenVINOProperties` does not list gets past a type checker from
+                a mapping: `rare: dict[str, Any] = {"GPU_QUEUE_THROTTLE": "LOW"}` and then `**rare`.
 
         Raises:
             FileNotFoundError, ModelFolderError: if the folder is missing or incomplete.
@@ -133,7 +139,7 @@ class FluxPipeline:
         )
         self._backends.reshape(StaticShape.of(self._config))
 
-    def compile(self, *devices: str, **properties: Any) -> None:
+    def compile(self, *devices: str, **properties: Unpack[OpenVINOProperties]) -> None:
         """Load and compile now, on one device or on three (text encoders, transformer, VAE).
 
         Without properties, those given to the constructor stay.
@@ -157,7 +163,7 @@ class FluxPipeline:
         progress: Progress | None = None,
         recorder: Recorder | None = None,
         stop: Callable[[], bool] | None = None,
-        **settings: Any,
+        **settings: Unpack[GenerationSettings],
     ) -> Job:
         """Check what `generate` would be asked, raising and warning as it does.
 
@@ -242,7 +248,7 @@ class FluxPipeline:
             raise RuntimeError("nothing was generated yet")
         return PerformanceMetrics(self._report)
 
-    def sigmas(self, **settings: Any) -> NDArray[np.float32]:
+    def sigmas(self, **settings: Unpack[GenerationSettings]) -> NDArray[np.float32]:
         """Return the noise levels of a generation with these settings, float32 (n + 1,).
 
         With a strength below 1 those of the steps that are taken, n of `num_inference_steps`.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..caching.policy import Recorder
 from ..generation.job import Progress, StepCallback
-from ..generation.settings import ImageGenerationConfig
+from ..generation.settings import GenerationSettings, ImageGenerationConfig
 from ..pictures.result import GenerationResult
 from .base import FluxPipeline
+
+if TYPE_CHECKING:
+    # in typing from Python 3.11 on
+    from typing_extensions import Unpack
 
 REDRAWING = ImageGenerationConfig(guidance_scale=7.0, strength=0.6)
 FILLING = ImageGenerationConfig(guidance_scale=30.0, num_inference_steps=50)
@@ -28,7 +32,7 @@ class Text2ImagePipeline(FluxPipeline):
         progress: Progress | None = None,
         recorder: Recorder | None = None,
         stop: Callable[[], bool] | None = None,
-        **settings: Any,
+        **settings: Unpack[GenerationSettings],
     ) -> GenerationResult:
         """Draw `num_images_per_prompt` pictures.
 
@@ -92,7 +96,7 @@ class Image2ImagePipeline(FluxPipeline):
         progress: Progress | None = None,
         recorder: Recorder | None = None,
         stop: Callable[[], bool] | None = None,
-        **settings: Any,
+        **settings: Unpack[GenerationSettings],
     ) -> GenerationResult:
         """Draw `num_images_per_prompt` pictures that start from a given one.
 
@@ -143,7 +147,7 @@ class InpaintingPipeline(FluxPipeline):
         progress: Progress | None = None,
         recorder: Recorder | None = None,
         stop: Callable[[], bool] | None = None,
-        **settings: Any,
+        **settings: Unpack[GenerationSettings],
     ) -> GenerationResult:
         """Draw `num_images_per_prompt` pictures that differ from a given one inside a mask.
 

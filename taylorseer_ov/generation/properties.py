@@ -1,0 +1,53 @@
+"""The OpenVINO properties that people give a pipeline, for editors and type checkers.
+
+Source: `openvino.properties`, and docs.openvino.ai under "Query Device Properties".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    import openvino as ov
+    import openvino.properties.hint as hint
+
+
+class OpenVINOProperties(TypedDict, total=False):
+    """Properties by OpenVINO's names; any other is passed on as well, see `Text2ImagePipeline`.
+
+    Attributes:
+        INFERENCE_PRECISION_HINT: what a device computes in; f32 is the most exact.
+        EXECUTION_MODE_HINT: `"ACCURACY"` lowers no precision that is not asked for.
+        PERFORMANCE_HINT: what OpenVINO tunes streams and threads for.
+        DYNAMIC_QUANTIZATION_GROUP_SIZE: values of an activation that share a scale where weights
+            are int8 or int4; 0 leaves activations as they are.
+        INFERENCE_NUM_THREADS: threads of a processor; 0 for all.
+        NUM_STREAMS: requests that run at once, of which a pipeline makes one.
+        ENABLE_CPU_PINNING: whether threads stay on their cores.
+        ENABLE_HYPER_THREADING: whether they may share a core.
+        SCHEDULING_CORE_TYPE: which cores of a hybrid processor take part.
+        CACHE_DIR: folder in which compiled models are kept for the next process.
+        ENABLE_MMAP: whether weights are mapped from their files instead of read.
+        PERF_COUNT: whether every layer is timed.
+        MODEL_PRIORITY: of this model where several share a GPU.
+        DEVICE_ID: which of several devices, such as `"1"`.
+        adapters: an `openvino_genai.AdapterConfig` with LoRA adapters; native backend only.
+    """
+
+    INFERENCE_PRECISION_HINT: Literal["f32", "f16", "bf16"] | ov.Type
+    EXECUTION_MODE_HINT: Literal["PERFORMANCE", "ACCURACY"] | hint.ExecutionMode
+    PERFORMANCE_HINT: (
+        Literal["LATENCY", "THROUGHPUT", "CUMULATIVE_THROUGHPUT"] | hint.PerformanceMode
+    )
+    DYNAMIC_QUANTIZATION_GROUP_SIZE: int
+    INFERENCE_NUM_THREADS: int
+    NUM_STREAMS: int | str
+    ENABLE_CPU_PINNING: bool
+    ENABLE_HYPER_THREADING: bool
+    SCHEDULING_CORE_TYPE: Literal["ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"] | hint.SchedulingCoreType
+    CACHE_DIR: str
+    ENABLE_MMAP: bool
+    PERF_COUNT: bool
+    MODEL_PRIORITY: Literal["LOW", "MEDIUM", "HIGH"] | hint.Priority
+    DEVICE_ID: str
+    adapters: Any

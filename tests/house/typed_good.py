@@ -1,0 +1,40 @@
+"""What users write that a type checker must accept; read by test_typing, never run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taylorseer_ov import (
+    CachePlan,
+    ErrorControl,
+    Image2ImagePipeline,
+    InpaintingPipeline,
+    TaylorSeerCacheConfig,
+    Text2ImagePipeline,
+    demo_model_path,
+)
+
+
+def draw(folder: Path, plan: CachePlan, picture: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    text = Text2ImagePipeline(
+        demo_model_path(),
+        ("CPU", "GPU.0", "CPU"),
+        low_memory=True,
+        INFERENCE_PRECISION_HINT="f32",
+        INFERENCE_NUM_THREADS=4,
+        CACHE_DIR="compiled",
+    )
+    text.generate("a red circle", height=256, width=None, rng_seed=7, guidance_scale=3)
+    text.generate("a red circle", cache="fast", callback=lambda step, steps, latents: step == 3)
+    text.generate("a red circle", taylorseer_config=TaylorSeerCacheConfig(cache_interval=4))
+    text.generate("a red circle", cache=ErrorControl(tolerance=0.01)).images[0].save("circle.png")
+    text.compile("CPU", PERFORMANCE_HINT="LATENCY")
+    Image2ImagePipeline(folder).generate("a red circle", picture, strength=0.7, cache=plan)
+    Image2ImagePipeline(folder).generate("a red circle", "circle.png")
+    InpaintingPipeline(folder).generate("a red circle", picture, picture[..., 0], strength=0.7)
+
+
+def draw_with_what_is_known_at_run_time(settings: dict[str, Any]) -> None:
+    rare: dict[str, Any] = {"CPU_DENORMALS_OPTIMIZATION": True}
+    Text2ImagePipeline("model", "CPU", backend="python", **rare).generate("a circle", **settings)
