@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from .console import Console, MisuseError
 
 if TYPE_CHECKING:
     from ..batch.lines import BadLine, BatchLine
+    from ..batch.run import BadLinesError
+    from ..batch.sitting import Outcome
     from ..generation.progress import StopRequest
     from ..pipelines.tasks import Text2ImagePipeline
 
@@ -71,7 +74,21 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         settings["rng_seed"] = arguments.seed
     pipeline.set_generation_config(pipeline.get_generation_config().updated(settings))
     with stop_on_interrupt("finishing this picture") as stop:
-        return in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
+        counts = in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
+        return _summarize(counts, arguments.output_dir, console, stop())
+
+
+class _TimeLeft:
+    """Tell how far a batch is, and keep what was told last in `text`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self.text = console, ""
+
+    def __call__(self, stage: str, done: int, of: int, seconds: float) -> None:
+        self.text = f"{done} of {of}, {seconds:.0f} s left"
+        if stage in STAGES:
+            self._console.say(f"{STAGES[stage]} {self.text}")
+        self._console.event("progress", stage=stage, done=done, of=of, seconds_left=seconds)
 
 
 def _draw(
@@ -80,18 +97,11 @@ def _draw(
     arguments: argparse.Namespace,
     console: Console,
     stop: StopRequest,
-) -> int:
+) -> Counter[str]:
+    """Draw what is missing, tell what becomes of each line, and count that."""
     from ..batch.run import BadLinesError, run_batch
 
-    left = ""
-
-    def progress(stage: str, done: int, of: int, seconds: float) -> None:
-        nonlocal left
-        left = f"{done} of {of}, {seconds:.0f} s left"
-        if stage in STAGES:
-            console.say(f"{STAGES[stage]} {left}")
-        console.event("progress", stage=stage, done=done, of=of, seconds_left=seconds)
-
+    time_left = _TimeLeft(console)
     try:
         outcomes = run_batch(
             pipeline,
@@ -101,33 +111,35 @@ def _draw(
             skip_bad_lines=arguments.skip_bad_lines,
             metadata=not arguments.no_metadata,
             stop=stop,
-            progress=progress,
+            progress=time_left,
         )
     except BadLinesError as error:
-        first = error.lines[0]
-        for line in error.lines:
-            console.event("bad_line", line=line.number, error=line.error)
-        raise MisuseError(
-            f"{len(error.lines)} of {len(lines)} lines cannot be drawn, and nothing was drawn; "
-            f"line {first.number}: {first.error}. --skip-bad-lines leaves such lines out"
-        ) from error
+        raise _misuse(error, len(lines), console) from error
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         counts[outcome.status] += 1
-        files = [str(path) for path in outcome.files]
-        if outcome.status == "drawn":
-            console.say(f"line {outcome.line}: {', '.join(files)}   ({left})")
-        elif outcome.error is not None:
-            console.warn(f"line {outcome.line} {outcome.status}: {outcome.error}")
-        console.event(
-            "line",
-            line=outcome.line,
-            status=outcome.status,
-            files=files,
-            seconds=outcome.seconds,
-            error=outcome.error,
-        )
-    return _summarize(counts, arguments.output_dir, console, stop())
+        _tell(outcome, time_left.text, console)
+    return counts
+
+
+def _misuse(error: BadLinesError, of: int, console: Console) -> MisuseError:
+    """Tell programs every line that is bad; the error that people see has the first."""
+    first, count = error.lines[0], len(error.lines)
+    for line in error.lines:
+        console.event("bad_line", line=line.number, error=line.error)
+    return MisuseError(
+        f"{count} of {of} lines cannot be drawn, and nothing was drawn; "
+        f"line {first.number}: {first.error}. --skip-bad-lines leaves such lines out"
+    )
+
+
+def _tell(outcome: Outcome, time_left: str, console: Console) -> None:
+    files = [str(path) for path in outcome.files]
+    if outcome.status == "drawn":
+        console.say(f"line {outcome.line}: {', '.join(files)}   ({time_left})")
+    elif outcome.error is not None:
+        console.warn(f"line {outcome.line} {outcome.status}: {outcome.error}")
+    console.event("line", **asdict(outcome) | {"files": files})
 
 
 def _summarize(counts: Counter[str], folder: Path, console: Console, stopped: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from .generate import draw
 
 if TYPE_CHECKING:
     from ..pictures.result import GenerationResult
+    from ..pipelines.tasks import Text2ImagePipeline
 
 PICTURES = ("taylorseer_baseline.png", "taylorseer.png", "taylorseer_comparison.png")
 
@@ -60,17 +60,22 @@ def _compare_one(
 ) -> None:
     paths = _output_paths(arguments)
     pipeline = options.make_pipeline(arguments)
-    settings = options.settings_of(arguments)
+    settings = {"prompt": arguments.prompt} | options.settings_of(arguments)
     if seed is not None:
         settings["rng_seed"] = seed
+    pairs = _measure(pipeline, settings, cache, console)
+    baseline, cached = (_median_run([pair[k] for pair in pairs]) for k in (0, 1))
+    _write(baseline, cached, paths)
+    _tell(baseline, cached, len(pairs), paths, console)
 
-    from ..pictures.comparison import comparison_picture
-    from ..pictures.quality import psnr, ssim
+
+def _measure(
+    pipeline: Text2ImagePipeline, settings: dict[str, Any], cache: options.Cache, console: Console
+) -> list[tuple[GenerationResult, GenerationResult]]:
+    """Draw uncached and cached in turn, several times if that is short."""
 
     def drawn(title: str, **changed: Any) -> GenerationResult:
-        return draw(
-            pipeline, settings | {"prompt": arguments.prompt} | changed, console, title=title
-        )
+        return draw(pipeline, settings | changed, console, title=title)
 
     # The first generation of a process pays for memory and kernels that later ones find ready.
     drawn("warm-up", cache=None, num_inference_steps=1)
@@ -80,34 +85,50 @@ def _compare_one(
         pairs.append(
             (drawn("baseline" + title, cache=None), drawn("taylorseer" + title, cache=cache))
         )
-    baseline, cached = (_median_run([pair[k] for pair in pairs]) for k in (0, 1))
+    return pairs
+
+
+def _write(baseline: GenerationResult, cached: GenerationResult, paths: list[Path]) -> None:
+    from ..pictures.comparison import comparison_picture
+
     pictures = (baseline.images[0], cached.images[0], comparison_picture(baseline, cached))
     for picture, path in zip(pictures, paths, strict=True):
         picture.save(path)
 
-    first, second = baseline.data, cached.data
-    likeness = psnr(first, second), ssim(first, second)
-    speed_up = baseline.report.total_s / cached.report.total_s
+
+def _tell(
+    baseline: GenerationResult,
+    cached: GenerationResult,
+    runs: int,
+    paths: list[Path],
+    console: Console,
+) -> None:
+    """Say what both did and what caching did, with the medians of so many runs each."""
+    from ..pictures.quality import psnr, ssim
+
+    psnr_db, likeness = psnr(baseline.data, cached.data), ssim(baseline.data, cached.data)
+    report = cached.report
+    speed_up = baseline.report.total_s / report.total_s
     for title, result in (("baseline", baseline), ("taylorseer", cached)):
         console.say(f"--- {title}\n{result.report}")
-    times = f", medians of {len(pairs)} runs each, in turn" if len(pairs) > 1 else ""
+    times = f", medians of {runs} runs each, in turn" if runs > 1 else ""
     console.say("--- what caching did")
-    console.say(f"schedule    {cached.report.schedule}   (C: transformer run, .: forecast)")
+    console.say(f"schedule    {report.schedule}   (C: transformer run, .: forecast)")
     console.say(
-        f"speed-up    {speed_up:.2f}x of at most {cached.report.ideal_speed_up:.2f}x "
-        f"({cached.report.computed_steps} of {len(cached.report.step_s)} transformer runs{times})"
+        f"speed-up    {speed_up:.2f}x of at most {report.ideal_speed_up:.2f}x "
+        f"({report.computed_steps} of {len(report.step_s)} transformer runs{times})"
     )
-    console.say(f"likeness    PSNR {likeness[0]:.2f} dB, SSIM {likeness[1]:.4f}")
+    console.say(f"likeness    PSNR {psnr_db:.2f} dB, SSIM {likeness:.4f}")
     for path in paths:
         console.say(f"wrote       {path}")
     console.event(
         "comparison",
         paths=[str(path) for path in paths],
         speed_up=speed_up,
-        psnr_db=likeness[0],
-        ssim=likeness[1],
+        psnr_db=psnr_db,
+        ssim=likeness,
         baseline=baseline.report.to_dict(),
-        cached=cached.report.to_dict(),
+        cached=report.to_dict(),
     )
 
 
@@ -155,20 +176,26 @@ def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
         name = cache if isinstance(cache, str) else "taylorseer"
         cached = drawn(name, cache=cache)
         rows.append(_row(name, full, cached))
-        runs = round(statistics.fmean(result.report.computed_steps for result in cached))
+        runs = round(rows[-1]["runs"])
         plain = drawn(f"{runs} steps", cache=None, num_inference_steps=runs)
         rows.append(_row(f"  plain, {runs} steps", full, plain))
-    console.say(f"{len(pairs)} pictures each; PSNR in dB")
+    _tell_table(rows, len(pairs), console)
+
+
+def _tell_table(rows: list[dict[str, Any]], pictures: int, console: Console) -> None:
+    console.say(f"{pictures} pictures each; PSNR in dB")
     console.say(f"{'':24}{'runs':>6}{'speed':>8}{'PSNR':>8}{'worst':>8}{'SSIM':>9}{'worst':>9}")
     for row in rows:
         console.say(
             f"{row['name']:24}{row['runs']:6.1f}{row['speed_up']:7.2f}x{row['psnr_db']:8.2f}"
             f"{row['worst_psnr_db']:8.2f}{row['ssim']:9.4f}{row['worst_ssim']:9.4f}"
         )
-    console.event("table", pictures=len(pairs), rows=rows)
+    console.event("table", pictures=pictures, rows=rows)
 
 
 def _row(name: str, full: list[GenerationResult], other: list[GenerationResult]) -> dict[str, Any]:
+    import statistics
+
     from ..pictures.quality import psnr, ssim
 
     both = list(zip(full, other, strict=True))

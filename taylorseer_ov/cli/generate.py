@@ -57,24 +57,33 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int | None:
     """Draw."""
-    from .interrupts import in_thread, stop_on_interrupt
-
-    recipe = _recipe(arguments)
+    recipe = None if arguments.config_from is None else _read_recipe(arguments.config_from)
+    if recipe is not None:
+        arguments = options.with_defaults(arguments, _defaults(recipe, arguments))
     options.take_words(arguments, "model", "prompt")
     if arguments.preview == "-" and not arguments.json:
         raise MisuseError("--preview - makes events: add --json, or name a folder")
-    seeds: list[int | None] = arguments.seed or [None]
-    target = _check_target(arguments.output, len(seeds))
+    target = _check_target(arguments.output, len(arguments.seed or [None]))
     pipeline = options.make_pipeline(arguments)
-    settings = {} if recipe is None else recipe.settings()
-    settings |= {"prompt": arguments.prompt} | options.settings_of(arguments)
-    if recipe is None or options.cache_is_given(arguments):
-        (settings["cache"],) = options.caches_of(arguments)
     if recipe is not None:
         for sentence in recipe.differences(pipeline):
             console.warn(f"not the same picture bit for bit: {sentence}")
+    return _draw_all(pipeline, _settings(recipe, arguments), target, arguments, console)
+
+
+def _draw_all(
+    pipeline: Text2ImagePipeline,
+    settings: dict[str, Any],
+    target: Path,
+    arguments: argparse.Namespace,
+    console: Console,
+) -> int | None:
+    """Draw and save a picture for each seed; 130 if stopped."""
+    from .interrupts import in_thread, stop_on_interrupt
+
+    seeds = arguments.seed or [None]
+    result = None
     with stop_on_interrupt() as stop:
-        result = None
         for seed in seeds:
             seeded = settings if seed is None else settings | {"rng_seed": seed}
             preview = _preview(pipeline, seeded, arguments.preview, len(seeds) > 1, console)
@@ -86,40 +95,48 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     return None
 
 
-def _recipe(arguments: argparse.Namespace) -> Recipe | None:
-    """Read the recipe of `--config-from`, and take from it what no option says."""
-    if arguments.config_from is None:
-        return None
+def _settings(recipe: Recipe | None, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `generate` takes: what the options say, then what the recipe does."""
+    settings = {} if recipe is None else recipe.settings()
+    settings |= {"prompt": arguments.prompt} | options.settings_of(arguments)
+    if recipe is None or options.cache_is_given(arguments):
+        (settings["cache"],) = options.caches_of(arguments)
+    return settings
+
+
+def _read_recipe(picture: Path) -> Recipe:
     from ..pictures.recipe import Recipe
 
-    recipe = Recipe.from_picture(arguments.config_from)
+    recipe = Recipe.from_picture(picture)
     if recipe.inputs:
         raise MisuseError(
-            f"{arguments.config_from} was drawn from another picture, which it does not hold: use "
+            f"{picture} was drawn from another picture, which it does not hold: use "
             "Image2ImagePipeline or InpaintingPipeline with the settings of its recipe"
         )
-    drawn_by = recipe.environment
-    if arguments.model is None and len(arguments.words) < 2 and drawn_by.model == "demo_model":
-        arguments.model = "demo"
-    if arguments.model is None and not arguments.words:
+    return recipe
+
+
+def _defaults(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options are that are not given, after a recipe."""
+    drawn_by, words = recipe.environment, len(arguments.words)
+    is_demo = arguments.model is None and words < 2 and drawn_by.model == "demo_model"
+    words_of_model = 1 if arguments.model is None and not is_demo else 0
+    if words < words_of_model:
         raise MisuseError(
             f"{arguments.config_from} was drawn with the model {drawn_by.model!r}: "
             "say where it is with --model"
         )
-    arguments.model = arguments.model or arguments.words.pop(0)
-    if arguments.prompt is None and not arguments.words:
-        arguments.prompt = recipe.prompt
-    if arguments.device is None:
-        text, transformer, vae = drawn_by.devices.values()
-        arguments.device = f"text={text},transformer={transformer},vae={vae}"
-    if arguments.precision is None:
-        arguments.precision = drawn_by.properties.get("INFERENCE_PRECISION_HINT")
-    if arguments.backend is None and drawn_by.backend == "python":
-        arguments.backend = "python"
-    arguments.vae_tiling = arguments.vae_tiling or drawn_by.vae_tiling
-    # this command fixes shapes for little memory only
-    arguments.low_memory = arguments.low_memory or drawn_by.fixed_shapes
-    return recipe
+    text, transformer, vae = drawn_by.devices.values()
+    return {
+        "model": "demo" if is_demo else None,
+        "prompt": recipe.prompt if words == words_of_model else None,
+        "device": f"text={text},transformer={transformer},vae={vae}",
+        "precision": drawn_by.properties.get("INFERENCE_PRECISION_HINT"),
+        "backend": "python" if drawn_by.backend == "python" else None,
+        "vae_tiling": drawn_by.vae_tiling,
+        # this command fixes shapes for little memory only
+        "low_memory": drawn_by.fixed_shapes,
+    }
 
 
 def _preview(

@@ -42,12 +42,12 @@ def _show_picture(path: Path, console: Console) -> None:
 
     recipe = Recipe.from_picture(path)
     console.event("recipe", path=str(path), recipe=json.loads(recipe.to_json()))
-    for line in _told_recipe(recipe):
+    for line in _describe_recipe(recipe):
         # a picture's text is a stranger's: it is not to steer the terminal
         console.say("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 
-def _told_recipe(recipe: Recipe) -> list[str]:
+def _describe_recipe(recipe: Recipe) -> list[str]:
     asked, environment = recipe.asked, recipe.environment
     several = asked.num_images_per_prompt > 1
     cache = "none" if asked.cache is None else asked.cache
@@ -85,11 +85,11 @@ def _show_model(path: Path, console: Console) -> None:
 
     summary = summarize(path)
     console.event("model", **asdict(summary))
-    for line in _told_model(summary):
+    for line in _describe_model(summary):
         console.say(line)
 
 
-def _told_model(summary: ModelSummary) -> list[str]:
+def _describe_model(summary: ModelSummary) -> list[str]:
     guidance = "with" if summary.guidance_embeds else "without"
     plans = summary.plans
     if isinstance(plans, str):
@@ -98,23 +98,23 @@ def _told_model(summary: ModelSummary) -> list[str]:
         told = ["cache plans: none; `taylorseer-ov calibrate` makes them"]
     else:
         told = ["cache plans, with their likeness to uncached pictures and that of Taylor plans:"]
-        told += map(_told_plan, plans)
+        told += map(_describe_plan, plans)
     return [
         f"{summary.path}: {summary.pipeline_class}, {guidance} a guidance scale",
-        *(_told_part(name, part) for name, part in summary.parts.items()),
+        *(_describe_part(name, part) for name, part in summary.parts.items()),
         f"defaults: {_pairs(summary.defaults)}",
         *told,
     ]
 
 
-def _told_part(name: str, part: PartSummary) -> str:
+def _describe_part(name: str, part: PartSummary) -> str:
     constants = sum(part.precisions.values())
     shares = {kind: size / constants for kind, size in part.precisions.items()}
     told = ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items() if share >= 0.005)
     return f"  {name:15} {part.size / 1e6:9.1f} MB  {told:18} {part.fingerprint}"
 
 
-def _told_plan(plan: dict[str, Any]) -> str:
+def _describe_plan(plan: dict[str, Any]) -> str:
     return (
         f"  {plan['width']}x{plan['height']}, {plan['steps']} steps, {plan['transformer_runs']:2} "
         f"runs  {plan['schedule']}  {plan['held_out_db']:.1f} dB, {plan['taylor_db']:.1f} dB"

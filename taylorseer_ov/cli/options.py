@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,16 @@ def add_words(parser: argparse.ArgumentParser, prompt: bool = True) -> None:
     parser.add_argument("-m", "--model", help=model)
     if prompt:
         parser.add_argument("-p", "--prompt", help="what to draw; - reads it from stdin")
+
+
+def with_defaults(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> argparse.Namespace:
+    """Return the arguments with a default for each of these that is not given."""
+    missing = {
+        name: default
+        for name, default in defaults.items()
+        if getattr(arguments, name) is None or getattr(arguments, name) is False
+    }
+    return argparse.Namespace(**vars(arguments) | missing)
 
 
 def take_words(arguments: argparse.Namespace, *needed: str) -> None:
