@@ -1,4 +1,12 @@
-"""."""
+"""Batches: many prompts into one folder, in as many sittings and processes as it takes.
+
+`lines` reads what is asked for. `checking` has a pipeline decide every line before the first one is
+drawn. `folder` keeps the pictures, a manifest that names each before it is there, and what waits
+for the next model. `sitting` is one process at work: it claims lines, draws and publishes them.
+`run` puts these together, and may be ended and called again at any moment.
+
+May import `pipelines`, `pictures`, `generation`, `caching`, `flux` and the ground.
+"""
 
 import lazy_loader
 

@@ -1,7 +1,12 @@
 """The command line, `taylorseer-ov COMMAND`: one module for each command.
 
-A command's module adds its parser in `add_to` and names what runs it. Importing them imports
-nothing heavy, so that `--help` and completion answer at once.
+A command's module adds its parser in `add_to` and names what runs it. `options` has what several
+commands share, `console` says everything to people in lines and to programs in events, `interrupts`
+turns Ctrl-C into a request to stop. What a command does is done in the other rooms: here are only
+words, options and exit statuses.
+
+May import all rooms; at the top of a module only what loads no library, numpy included, so that
+`--help` and completion answer at once.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def diagnose(
         examinations.append(("model", lambda: [Finding("model", "problem", text, remedy)]))
     elif path is not None:
         examinations.append(("model", lambda: check_folder(path, machine, fix=fix)))
-        examinations.append(("outlook", lambda: _foretell(path, machine, settings)))
+        examinations.append(("outlook", lambda: _describe_generation(path, machine, settings)))
     return Diagnosis(
         tuple(finding for name, look in examinations for finding in _all_of(name, look))
     )
@@ -95,7 +95,7 @@ def _check_memory(
         yield Finding("memory", "ok", text)
 
 
-def _foretell(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[Finding]:
+def _describe_generation(path: Path, machine: Machine, asked: dict[str, Any]) -> Iterator[Finding]:
     """Say what a generation would do, if the model is whole enough to tell."""
     try:
         folder = FluxFolder.read(path, task_of(path))
