@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..arrays import Pictures
 from ..files import write_numbered
 from ..generation.report import GenerationReport
@@ -36,6 +38,18 @@ class GenerationResult:
         from PIL import Image
 
         return [Image.fromarray(picture) for picture in self.data]
+
+    def __repr__(self) -> str:
+        count, height, width, _ = self.data.shape
+        report = self.report
+        return (
+            f"<GenerationResult {count} picture{'s' * (count > 1)} of {width}x{height}, "
+            f"{report.steps_text()} computed, {report.total_s:.3g} s>"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """The pictures side by side, for notebooks."""
+        return encode_png(np.concatenate(list(self.data), axis=1), {})
 
     def encode(self, metadata: bool = True) -> list[bytes]:
         """Return each picture as the bytes of a PNG file, with its recipe as `save` has it."""

@@ -39,6 +39,10 @@ class Backends:
         setup: which models run where and how; `set_devices` and `reshape` change it.
         requested: the backend that is demanded, or `"auto"`.
 
+    Attributes:
+        load_s: seconds that loading and compiling took when models were last loaded.
+        tokenizers: CLIP's and T5's.
+
     Raises:
         ValueError: for an unknown device or backend.
         RuntimeError: if `"native"` is demanded and openvino_genai cannot be used for this.
@@ -50,7 +54,7 @@ class Backends:
         self._standing_obstacle = standing_obstacle(setup)
         if requested == "native":
             _refuse_native_if(self._standing_obstacle)
-        self.setup, self._requested = setup, requested
+        self.setup, self.requested = setup, requested
         self.load_s = 0.0
         self._loaded: PythonBackend | NativeBackend | None = None
         self.set_devices(setup.devices, setup.properties)
@@ -66,7 +70,7 @@ class Backends:
             properties = {name: properties[name] for name in properties if name != "adapters"}
         else:
             check_adapters(adapters)
-            if self._requested == "python":
+            if self.requested == "python":
                 raise ValueError(f"backend='python' takes no adapters; {LORA_ADVICE}")
             if self._standing_obstacle:
                 raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
@@ -92,14 +96,14 @@ class Backends:
                 "adapters were not given to the constructor, as openvino_genai needs them; "
                 + LORA_ADVICE
             )
-        if self._requested == "python":
+        if self.requested == "python":
             return Choice("python", "as requested")
         obstacle = self._standing_obstacle or native_obstacle(
             job, self.setup.folder, self.tokenizers
         )
         if obstacle and has_adapters:
             raise RuntimeError(f"not with adapters: {obstacle}; {LORA_ADVICE}")
-        if self._requested == "native":
+        if self.requested == "native":
             _refuse_native_if(obstacle)
             return Choice("native", "as requested")
         if obstacle:
@@ -128,7 +132,7 @@ class Backends:
 
     def load_first(self, settings: ImageGenerationConfig) -> None:
         """Load the backend that is likely to be needed, before a job is known."""
-        use_python = self._requested == "python" or self._standing_obstacle is not None
+        use_python = self.requested == "python" or self._standing_obstacle is not None
         self.load("python" if use_python else "native", settings)
 
     def load(self, name: str, settings: ImageGenerationConfig) -> PythonBackend | NativeBackend:
@@ -180,8 +184,15 @@ class Backends:
             )
         return time.perf_counter()
 
+    @property
+    def loaded(self) -> str | None:
+        """The backend whose models are in memory, None if there are none."""
+        if self._loaded is None:
+            return None
+        return "python" if isinstance(self._loaded, PythonBackend) else "native"
+
     def unload(self) -> None:
-        """Let go of the models."""
+        """Let go of the models; they are loaded again when they are next needed."""
         self._loaded = None
         gc.collect()
 

@@ -33,7 +33,7 @@ from ..warning import warn
 
 if TYPE_CHECKING:
     # in typing from Python 3.11 on
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from ..flux.tokenizer import Tokenizer
     from .backends import Backend, Backends
@@ -44,7 +44,11 @@ class PromptWarning(UserWarning):
 
 
 class FluxPipeline:
-    """A Flux exported to OpenVINO, at one task: the base of the pipelines."""
+    """A Flux exported to OpenVINO, at one task: the base of the pipelines.
+
+    `with Text2ImagePipeline(...) as pipeline:` lets go of the models at the end of the block. The
+    pipeline stays what it is: used again, it loads them again, as it did when it was first used.
+    """
 
     _task: ClassVar[Task]
 
@@ -110,6 +114,20 @@ class FluxPipeline:
     def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
         """The settings of a call, checked."""
         return self._config.updated(settings)
+
+    def __repr__(self) -> str:
+        setup = self._backends.setup
+        devices = setup.devices if len(set(setup.devices)) > 1 else setup.devices[:1]
+        return (
+            f"<{type(self).__name__} {setup.folder.path.resolve().name} on {' / '.join(devices)}, "
+            f"backend {self._backends.requested}, {self._backends.loaded or 'nothing'} loaded>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._backends.unload()
 
     # --- settings ---
 

@@ -20,7 +20,10 @@ FILLING = ImageGenerationConfig(guidance_scale=30.0, num_inference_steps=50)
 
 
 class Text2ImagePipeline(FluxPipeline):
-    """Draw pictures from prompts with a Flux exported to OpenVINO."""
+    """Draw pictures from prompts with a Flux exported to OpenVINO.
+
+    In a `with` statement it lets go of the models at the end; used again, it loads them again.
+    """
 
     _task = "text to image"
 
