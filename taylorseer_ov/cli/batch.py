@@ -24,6 +24,7 @@ STAGES = {"pooled": "encoded with CLIP", "text": "encoded with T5", "latents": "
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "batch", help="draw the lines of a file; can be stopped and run again at any time"
     )

@@ -11,6 +11,7 @@ from .console import Console
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "calibrate", help="learn cache plans for a model, which the presets use, and previews"
     )
@@ -37,8 +38,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     options.take_words(arguments, "model")
     prompts = options.read_lines(arguments.prompts)
-    arguments.backend = "python"  # native does not show the transformer's outputs
-    pipeline = options.make_pipeline(arguments)
+    # native does not show the transformer's outputs
+    pipeline = options.make_pipeline(arguments, backend="python")
     settings = options.settings_of(arguments)
     usual = pipeline.get_generation_config().num_inference_steps
     steps = settings.pop("num_inference_steps", usual)

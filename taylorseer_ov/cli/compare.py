@@ -22,6 +22,7 @@ SHORT_S, MOST_PAIRS = 2.0, 5
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "compare", help="draw uncached and cached, and show what caching saved and cost"
     )

@@ -9,6 +9,7 @@ from .console import Console
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "completion", help="print what makes a shell complete commands and options"
     )

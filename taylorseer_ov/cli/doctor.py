@@ -11,6 +11,7 @@ from .console import Console, MisuseError
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "doctor", help="examine this machine and a model folder; exit status 1 for a problem"
     )

@@ -12,6 +12,7 @@ from .console import Console
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "export", help="convert a diffusers folder or a model on the hub to OpenVINO"
     )
@@ -60,14 +61,13 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..export.export import export_model
 
     if arguments.weight_format is None:
-        arguments.weight_format = "fp16"
         console.say("no --weight-format given: fp16 for every part")
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     folder = export_model(
         arguments.source,
         arguments.output,
-        weight_format=arguments.weight_format,
+        weight_format=arguments.weight_format or "fp16",
         group_size=arguments.group_size,
         ratio=arguments.ratio,
         sym=arguments.sym,

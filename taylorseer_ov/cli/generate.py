@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "generate", help="draw pictures, one for each seed"
     )

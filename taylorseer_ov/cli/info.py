@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
+    """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "info", help="show how a picture was made, or what a model folder is"
     )

@@ -12,6 +12,7 @@ from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
 
 if TYPE_CHECKING:
+    from ..pipelines.backends import Backend
     from ..pipelines.tasks import Text2ImagePipeline
 
 Cache = TaylorSeerCacheConfig | str | None
@@ -92,8 +93,14 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_pipeline(arguments: argparse.Namespace) -> Text2ImagePipeline:
-    """Make the pipeline that the options describe, its models not yet loaded."""
+def make_pipeline(
+    arguments: argparse.Namespace, backend: Backend | None = None
+) -> Text2ImagePipeline:
+    """Make the pipeline that the options describe, its models not yet loaded.
+
+    Args:
+        backend: instead of the one they name.
+    """
     from ..pipelines.tasks import Text2ImagePipeline
 
     properties = {}
@@ -102,7 +109,7 @@ def make_pipeline(arguments: argparse.Namespace) -> Text2ImagePipeline:
     return Text2ImagePipeline(
         model_path(arguments.model),
         parse_devices(arguments.device or "CPU"),
-        backend=arguments.backend or "auto",
+        backend=backend or arguments.backend or "auto",
         low_memory=arguments.low_memory,
         vae_tiling=arguments.vae_tiling,
         embedding_cache=arguments.embedding_cache,

@@ -47,7 +47,9 @@ class Environment:
             else:
                 pairs = [("", before, now)]
             sentences += [
-                sentence.format(key=key, before=_told(old), now=_told(new), model=self.model)
+                sentence.format(
+                    key=key, before=_describe(old), now=_describe(new), model=self.model
+                )
                 for key, old, new in pairs
                 if old != new
             ]
@@ -97,7 +99,7 @@ SENTENCES = {
 }
 
 
-def _told(value: str | bool | None) -> str:
+def _describe(value: str | bool | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "not set" if value is None else value
