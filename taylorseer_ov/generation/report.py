@@ -7,7 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ..caching.account import summary
+from ..caching.account import Account
 from ..caching.plan import CachePlan
 from ..caching.schedule import schedule_text
 from ..version import installed_version
@@ -101,42 +101,38 @@ class GenerationReport:
             openvino_genai_version=installed_version("openvino-genai"),
         )
 
-    def _steps_s(self, letter: str) -> list[float]:
-        taken = zip(self.schedule, self.step_s, strict=False)
-        return [seconds for kind, seconds in taken if kind == letter]
+    @property
+    def _account(self) -> Account:
+        return Account.of(self.schedule, self.step_s)
 
     @property
     def computed_step_s(self) -> tuple[float, ...]:
         """Durations of the steps that ran the transformer."""
-        return tuple(self._steps_s("C"))
+        return self._account.computed_s
 
     @property
     def predicted_step_s(self) -> tuple[float, ...]:
         """Durations of the steps that were forecast."""
-        return tuple(self._steps_s("."))
+        return self._account.predicted_s
 
     @property
     def computed_steps(self) -> int:
         """Number of transformer runs."""
-        return len(self._steps_s("C"))
+        return len(self.computed_step_s)
 
     @property
     def predicted_steps(self) -> int:
         """Number of steps that did not run the transformer."""
-        return len(self._steps_s("."))
+        return len(self.predicted_step_s)
 
     @property
     def ideal_speed_up(self) -> float:
         """Steps per transformer run: the gain if everything but the transformer were free."""
-        return len(self.step_s) / max(self.computed_steps, 1)
+        return self._account.ideal_speed_up
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields and the counts derived from them, ready for JSON."""
-        return asdict(self) | {
-            "computed_steps": self.computed_steps,
-            "predicted_steps": self.predicted_steps,
-            "ideal_speed_up": self.ideal_speed_up,
-        }
+        return asdict(self) | self._account.to_dict("steps")
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON."""
@@ -166,8 +162,7 @@ class GenerationReport:
             f"seed {'of the generator' if self.seed is None else self.seed}, "
             f"guidance {self.guidance_scale:g}{strength}, on {devices}",
             f"total {self.total_s:.3f} s = text {self.text_encoding_s:.3f}{image}"
-            f" + {summary('computed', self.computed_step_s)}"
-            f" + {summary('predicted', self.predicted_step_s)}"
+            f" + {self._account.describe('step')}"
             f" + VAE {self.vae_s:.3f} + rest; load {self.load_s:.2f} s",
             f"openvino {self.openvino_version}, openvino_genai "
             f"{self.openvino_genai_version or 'not installed'}",

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..caching.account import summary
+from ..caching.account import Account
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,23 @@ class CacheReport:
     no_corrector: str | None
     left_out: tuple[str, ...]
 
-    def _durations(self, letter: str) -> tuple[float, ...]:
-        return tuple(s for branch in self.branches for s in branch.durations(letter))
+    @property
+    def _account(self) -> Account:
+        computed, predicted = (
+            tuple(s for branch in self.branches for s in branch.durations(letter))
+            for letter in "C."
+        )
+        return Account(computed, predicted)
 
     @property
     def computed_call_s(self) -> tuple[float, ...]:
         """Durations of the calls that ran the denoiser, branch by branch."""
-        return self._durations("C")
+        return self._account.computed_s
 
     @property
     def predicted_call_s(self) -> tuple[float, ...]:
         """Durations of the calls that were forecast, branch by branch."""
-        return self._durations(".")
+        return self._account.predicted_s
 
     @property
     def computed_calls(self) -> int:
@@ -92,15 +97,11 @@ class CacheReport:
     @property
     def ideal_speed_up(self) -> float:
         """Calls per run of the denoiser: the gain if everything but the denoiser were free."""
-        return (self.computed_calls + self.predicted_calls) / max(self.computed_calls, 1)
+        return self._account.ideal_speed_up
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields and the counts derived from them, ready for JSON."""
-        return asdict(self) | {
-            "computed_calls": self.computed_calls,
-            "predicted_calls": self.predicted_calls,
-            "ideal_speed_up": self.ideal_speed_up,
-        }
+        return asdict(self) | self._account.to_dict("calls")
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON."""
@@ -114,7 +115,6 @@ class CacheReport:
                 f"cache: {self.cache}",
                 *(f"left out: {reason}" for reason in self.left_out),
                 *map(str, self.branches),
-                f"{summary('computed', self.computed_call_s, 'call')}"
-                f" + {summary('predicted', self.predicted_call_s, 'call')} s",
+                f"{self._account.describe('call')} s",
             ]
         )
