@@ -1,4 +1,36 @@
-"""."""
+"""Which steps run the transformer, and what the others use instead.
+
+A sampler takes n steps, and running the transformer for the velocity of each is nearly all the
+cost. Here it runs in some of them, and the velocity of every step is a weighted sum of the outputs
+computed so far,
+
+    velocity[i] = sum over computed j <= i of  W[i, j] * output[j]
+
+A `CachePlan` is the mask of computed steps and the matrix W, decided beforehand; a `CachePolicy`
+decides during the generation, and makes the same rows one at a time.
+
+| module | what it holds |
+|---|---|
+| `plan` | `CachePlan`: mask and W, checked, compared, combined |
+| `schedule` | which steps are computed: native's rule, spread runs, schedules as text |
+| `rows` | the rows of W: interpolation of the last outputs, repair of the gap before a run |
+| `fit` | the rows by least squares, and the search for a schedule |
+| `plan_json` | plans as JSON |
+| `config` | `TaylorSeerCacheConfig`, with native's names and defaults |
+| `policy` | the contract of a policy, and the rules for who writes one |
+| `error_control` | `ErrorControl`, a policy that bounds the error of its forecasts |
+| `cached_velocity` | apply a plan to a velocity function during one generation |
+| `decision` | from what a caller asked for to what decides |
+| `presets` | plans by name: "high", "balanced", "fast" |
+| `occasion` | sigmas, size and guidance scale of the generation that is decided for |
+| `calibration` | learn plans: draw, fit, draw with the fit, choose |
+| `recording` | draw for calibration, in memory that does not grow with the picture |
+| `calibrated_plans` | learned plans, kept beside the model |
+| `account` | how many steps were computed and predicted, and how long they took |
+
+Imports the ground (`arrays`, `checks`, `files`, `genai`, `model_files`, `version`, `warning`) and
+numpy; nothing of OpenVINO, and no other room.
+"""
 
 import lazy_loader
 

@@ -16,7 +16,16 @@ from .rows import interpolation_weights
 def start_cache(
     cache: CachePlan | CachePolicy, velocity: VelocityFunction, sigmas: NDArray[np.floating]
 ) -> StandIn:
-    """Begin a generation with a plan or a policy."""
+    """Begin a generation with a plan or a policy.
+
+    Args:
+        cache: a plan, of as many steps as the generation takes, or a policy.
+        velocity: runs the transformer, called as the sampler calls what is returned.
+        sigmas: noise levels, shape (n + 1,); plans know theirs.
+
+    Returns:
+        What to call once a step in place of `velocity`, in this generation only.
+    """
     if isinstance(cache, CachePlan):
         return CachedVelocity(velocity, cache)
     return cache.start(velocity, sigmas)

@@ -33,10 +33,14 @@ class CalibratedPlan:
     """A learned plan, what it was learned for, and how well it did.
 
     Attributes:
+        plan: the plan.
         calibration_db: mean signal-to-error ratio of the final latents on the prompts it was fitted
             to, against the uncached run.
         held_out_db: the same on prompts it was only chosen by.
         taylor_db: of the corrected order-1 plan with the same schedule, on the held-out prompts.
+        height, width: of the pictures it was learned on, in pixels.
+        guidance_scale: of the same pictures.
+        package_version: of taylorseer-ov, which learned it.
     """
 
     plan: CachePlan
@@ -76,10 +80,10 @@ class CalibratedPlan:
 
 
 def read_plans(folder: ModelFolder) -> list[CalibratedPlan]:
-    """Read the plans that lie beside a model.
+    """Read the plans that lie beside a model; none if there is no such file.
 
     Raises:
-        ValueError: if the file is not whole, or was made for other weights.
+        ValueError: if the file is not whole, or was made for other weights; says what to do.
     """
     path = folder.path / PLANS_FILE
     if not path.is_file():
@@ -100,6 +104,12 @@ def write_plans(folder: ModelFolder, plans: list[CalibratedPlan]) -> Path:
     """Write plans beside a model, keeping those that are there with other keys.
 
     A file that `read_plans` refuses is replaced: to calibrate again is what it advises.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OSError: if it cannot be written; what was there stays.
     """
     path = folder.path / PLANS_FILE
     try:

@@ -70,7 +70,11 @@ class TaylorSeerCacheConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaylorSeerCacheConfig:
-        """Build from a dictionary; missing fields have their defaults, unknown ones are errors."""
+        """Build from a dictionary; missing fields have their defaults.
+
+        Raises:
+            TypeError, ValueError: for an unknown field, or a value that is not allowed.
+        """
         known_fields("a TaylorSeerCacheConfig", values, [field.name for field in fields(cls)])
         return cls(**values)
 
@@ -80,7 +84,11 @@ class TaylorSeerCacheConfig:
 
     @classmethod
     def from_json(cls, text: str) -> TaylorSeerCacheConfig:
-        """Build from what `to_json` wrote."""
+        """Build from what `to_json` wrote.
+
+        Raises:
+            TypeError, ValueError: if it is not JSON, no object, or not one of these fields.
+        """
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError(f"a TaylorSeerCacheConfig is a JSON object, got {text[:80]!r}")

@@ -38,7 +38,10 @@ class ErrorControl:
     Attributes:
         tolerance: root mean square error that one gap may add to the latents, whose noise has unit
             size. 0.001 is hardly visible, 0.01 is; zero computes every step.
-        max_interval: the longest distance between two transformer runs, in steps.
+        max_interval: the longest distance between two transformer runs, in steps; at least 2.
+
+    Raises:
+        TypeError, ValueError: if one of them is no number, or out of range.
 
     A smaller tolerance takes no fewer runs, or so it was for every prompt tried, in factors of 1.25
     on two models. Nothing enforces it: where more runs are taken, other errors are measured.
@@ -57,7 +60,11 @@ class ErrorControl:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ErrorControl:
-        """Build from a dictionary; missing fields have their defaults, unknown ones are errors."""
+        """Build from a dictionary; missing fields have their defaults.
+
+        Raises:
+            TypeError, ValueError: for an unknown field, or a value that is not allowed.
+        """
         known_fields("an ErrorControl", values, [field.name for field in fields(cls)])
         return cls(**values)
 

@@ -35,7 +35,11 @@ class Inner:
 
 
 def gram(outputs: NDArray[np.float32], others: NDArray[np.float32] | None = None) -> Matrix:
-    """Inner products of outputs (n, size), in float64."""
+    """Return the inner products (n, n) of outputs (n, size), summed in float64.
+
+    Args:
+        others: what they are multiplied with, of the same shape; themselves if None.
+    """
     left = outputs.astype(np.float64)
     right = left if others is None else others.astype(np.float64)
     product: Matrix = left @ right.T
@@ -45,7 +49,14 @@ def gram(outputs: NDArray[np.float32], others: NDArray[np.float32] | None = None
 def fit(
     mask: Sequence[bool], sigmas: NDArray[np.floating], inner: Inner, *, ridge: float = 1e-6
 ) -> tuple[CachePlan, NDArray[np.float64]]:
-    """Fit the weights of a schedule.
+    """Fit the weights of a schedule, as `calibration.py` states it.
+
+    Args:
+        mask: the schedule, (n,).
+        sigmas: falling noise levels, (n + 1,).
+        inner: inner products of outputs, of the same n steps.
+        ridge: how firmly to stay with the repaired order-1 plan, as a share of the mean square of
+            the outputs known.
 
     Returns:
         The plan, and what remains of the latents' displacement after each step: squared norms (n,).
@@ -90,6 +101,13 @@ def search_mask(
 
     The objective is the displacement's error after a fit on full runs: at the end, and in the
     latents that each transformer run is given. It never ends worse than `start`.
+
+    Args:
+        gram_full: inner products of full runs' outputs, (n, n).
+        sigmas: falling noise levels, (n + 1,).
+        start: the schedule that is changed, (n,).
+        longest_gap: between two runs, or the last one and the end, in steps.
+        ridge: as in `fit`.
     """
     inner = Inner.of_full_runs(gram_full)
 

@@ -28,7 +28,8 @@ class Recordable(Protocol):
     """What can be calibrated: a pipeline that shows its transformer's outputs.
 
     Attributes:
-        height, width, guidance_scale: of the pictures it draws.
+        height, width: of the pictures it draws, in pixels.
+        guidance_scale: of the same.
     """
 
     height: int
@@ -96,10 +97,12 @@ class RecordablePipeline:
         self.guidance_scale = float(asked.guidance_scale)
 
     def sigmas(self, num_inference_steps: int) -> Array:
+        """Return the noise levels, float32 (n + 1,)."""
         settings = self._settings | {"num_inference_steps": num_inference_steps}
         return self._pipeline.sigmas(**settings)
 
     def run(self, prompt: str, seed: int, plan: CachePlan, on_output: Recorder) -> Array:
+        """Draw as `Recordable.run` says; the final latents are packed, (N, tokens, channels)."""
         final = FinalLatents()
         settings = self._settings | {
             "num_inference_steps": plan.num_inference_steps,

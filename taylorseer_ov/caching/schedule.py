@@ -56,6 +56,9 @@ def spread_runs(steps: int, runs: int) -> Schedule:
     """Return a schedule with so many runs, denser at both ends.
 
     Distances from run to run, and from the last to the end, go as 1 - 0.5 cos(2 pi t).
+
+    Args:
+        runs: from 1 to `steps`; the first step always is one.
     """
     t = np.arange(runs) / runs
     places = steps * (t - 0.5 * np.sin(2 * np.pi * t) / (2 * np.pi))
@@ -68,7 +71,7 @@ def spread_runs(steps: int, runs: int) -> Schedule:
 
 
 def native_schedules(num_inference_steps: int, transformer_runs: int) -> set[Schedule]:
-    """All schedules of the native rule that run the transformer so often and forecast something."""
+    """Return the schedules of the native rule that run the transformer so often, and not always."""
     found = set()
     for interval in range(2, num_inference_steps):
         for before in range(2, transformer_runs + 1):

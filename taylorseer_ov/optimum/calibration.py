@@ -22,10 +22,15 @@ class RecordableOptimumPipeline:
 
     Args:
         pipeline: one that draws from a text prompt, with a scheduler whose step is Euler's.
+        height, width: of the pictures in pixels.
+        guidance_scale: as the pipeline's call takes it.
         settings: further keywords of its call, such as `max_sequence_length` or `num_frames`.
 
     Attributes:
         folder: where `write_plans` puts what was learned, and presets look for it.
+
+    Raises:
+        TypeError: if it is no diffusion pipeline of optimum.intel.
     """
 
     def __init__(

@@ -117,7 +117,9 @@ class TaylorSeerRule:
             else:
                 for order, factor in enumerate(factors):
                     weights[step] += factor * (step - last) ** order / math.factorial(order)
-        return _told_if_inactive(CachePlan(mask, weights), self)
+        plan = CachePlan(mask, weights)
+        _warn_if_inactive(plan, self)
+        return plan
 
     def __str__(self) -> str:
         return self._name
@@ -172,7 +174,9 @@ class MagCacheRule:
             last = step if runs else last
             weights[step, last] = 1
             mask.append(runs)
-        return _told_if_inactive(CachePlan(mask, weights), self)
+        plan = CachePlan(mask, weights)
+        _warn_if_inactive(plan, self)
+        return plan
 
     def __str__(self) -> str:
         return (
@@ -184,11 +188,10 @@ class MagCacheRule:
 PlanRule = TaylorSeerRule | MagCacheRule
 
 
-def _told_if_inactive(plan: CachePlan, rule: PlanRule) -> CachePlan:
+def _warn_if_inactive(plan: CachePlan, rule: PlanRule) -> None:
     if plan.is_uncached:
         warn(
             f"caching is inactive, all {plan.num_inference_steps} steps run the transformer: "
             f"{rule} skips none of them",
             InactiveCacheWarning,
         )
-    return plan

@@ -37,6 +37,7 @@ class Timeline:
 
     @property
     def steps(self) -> int:
+        """Number of steps that are taken."""
         return len(self.sigmas) - 1
 
     @classmethod
