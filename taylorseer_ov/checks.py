@@ -1,4 +1,4 @@
-"""Checks of single values, whose errors say what is allowed."""
+"""Checks of values, whose errors say what is allowed."""
 
 from __future__ import annotations
 
