@@ -30,7 +30,7 @@ from .pictures.quality import ssim as ssim
 from .pictures.recipe import Recipe as Recipe
 from .pictures.recipe import RecipeError as RecipeError
 from .pictures.result import GenerationResult as GenerationResult
-from .pipelines.base import PromptWarning as PromptWarning
+from .pipelines.prompts import PromptWarning as PromptWarning
 from .pipelines.tasks import Image2ImagePipeline as Image2ImagePipeline
 from .pipelines.tasks import InpaintingPipeline as InpaintingPipeline
 from .pipelines.tasks import Text2ImagePipeline as Text2ImagePipeline

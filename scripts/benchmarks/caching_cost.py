@@ -16,7 +16,7 @@ import numpy as np
 from taylorseer_ov import CachePlan, TaylorSeerCacheConfig
 from taylorseer_ov.caching.cached_velocity import start_cache
 from taylorseer_ov.caching.error_control import ErrorControl
-from taylorseer_ov.flux.sampling import FlowMatchSchedule
+from taylorseer_ov.flux.sampling import NoiseLevels
 
 CHANNELS = 64  # floats of a token
 
@@ -50,7 +50,7 @@ class PreparedOutputs:
 
 def measure_cost(tokens: int, steps: int, repeats: int) -> dict[str, dict[str, Any]]:
     """Time caching without a transformer, by kind of caching; milliseconds per step."""
-    sigmas = FlowMatchSchedule(use_dynamic_shifting=True).sigmas(steps, tokens)
+    sigmas = NoiseLevels(use_dynamic_shifting=True).sigmas(steps, tokens)
     native = CachePlan.taylor(TaylorSeerCacheConfig(), sigmas)
     # calibrated plans weigh every output there is, in every step
     every_output = np.tril(np.full((steps, steps), 1 / steps)) * native.mask

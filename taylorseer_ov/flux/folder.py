@@ -17,7 +17,7 @@ from .folder_checks import (
     check_ir,
     pipeline_class,
 )
-from .sampling import FlowMatchSchedule, first_step
+from .sampling import NoiseLevels, first_step
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FluxFolder:
         path: the folder.
         task: what it was checked for; `vae_encoder` is needed unless that is text to image.
         is_fill: whether it is a Fill model, whose transformer is given the picture and the mask.
-        scheduler: the noise levels it samples with.
+        noise_levels: those it samples with.
         in_channels: features of an image token.
         guidance_embeds: whether the transformer takes a guidance scale (dev) or not (schnell).
         latent_channels, vae_scale, scaling_factor, shift_factor: of the autoencoder; `vae_scale` is
@@ -43,7 +43,7 @@ class FluxFolder:
     path: Path
     task: Task
     is_fill: bool
-    scheduler: FlowMatchSchedule
+    noise_levels: NoiseLevels
     in_channels: int
     guidance_embeds: bool
     latent_channels: int
@@ -112,7 +112,7 @@ class FluxFolder:
                 f"{1 / num_inference_steps:.2g}"
             )
         image_tokens = height * width // (2 * self.vae_scale) ** 2
-        return self.scheduler.sigmas(num_inference_steps, image_tokens)[first:]
+        return self.noise_levels.sigmas(num_inference_steps, image_tokens)[first:]
 
     def fingerprint(self, part: str = "transformer") -> str:
         """Return what identifies a part's weights."""

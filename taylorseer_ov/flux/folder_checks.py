@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ..checks import whole_number
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
-from .sampling import FlowMatchSchedule
+from .sampling import NoiseLevels
 
 Task = Literal["text to image", "image to image", "inpainting"]
 
@@ -199,7 +199,7 @@ def _text_encoder(folder: Path) -> dict[str, Any]:
 
 def _scheduler(folder: Path) -> dict[str, Any]:
     with _naming(folder / "scheduler" / "scheduler_config.json") as config:
-        return {"scheduler": FlowMatchSchedule.from_config(config)}
+        return {"noise_levels": NoiseLevels.from_config(config)}
 
 
 def _defaults(folder: Path) -> dict[str, Any]:

@@ -27,11 +27,11 @@ class InitialImage:
 
     Attributes:
         pixels: uint8 (1, height, width, 3).
-        mask: bool (height, width), True where it is drawn anew; None for everywhere.
+        mask_image: bool (height, width), True where it is drawn anew; None for everywhere.
     """
 
     pixels: NDArray[np.uint8]
-    mask: NDArray[np.bool_] | None = None
+    mask_image: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,7 +41,7 @@ class InitialImage:
 
     def digests(self) -> dict[str, str]:
         """Return the sha256 of the picture and of the mask, as they are used."""
-        arrays = {"image": self.pixels, "mask": self.mask}
+        arrays = {"image": self.pixels, "mask": self.mask_image}
         return {
             name: hashlib.sha256(array.tobytes()).hexdigest()
             for name, array in arrays.items()

@@ -118,7 +118,7 @@ class FluxTransformer(Part):
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
         """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
-        train_timesteps = np.float32(self._folder.scheduler.num_train_timesteps)
+        train_timesteps = np.float32(self._folder.noise_levels.num_train_timesteps)
         # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
         timestep = sigma * train_timesteps / np.float32(1000)
         self._set("hidden_states", latents)

@@ -24,8 +24,8 @@ Constraint = Callable[[Array, np.float32], Array]
 
 
 @dataclass(frozen=True)
-class FlowMatchSchedule:
-    """The part of a scheduler's configuration that fixes the noise levels.
+class NoiseLevels:
+    """What fixes the noise levels: a part of a scheduler's configuration.
 
     Attributes have diffusers' names, meaning and defaults. With `use_dynamic_shifting`, larger
     pictures get higher noise levels: mu grows linearly with the number of image tokens, and
@@ -44,7 +44,7 @@ class FlowMatchSchedule:
     time_shift_type: str = "exponential"
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> FlowMatchSchedule:
+    def from_config(cls, config: Mapping[str, Any]) -> NoiseLevels:
         """Read a `scheduler_config.json`.
 
         Raises:
@@ -70,14 +70,13 @@ class FlowMatchSchedule:
             optional = name == "shift_terminal" and value is None
             if name != "time_shift_type" and not optional and not isinstance(value, int | float):
                 raise ValueError(f"the scheduler option {name} must be a number, got {value!r}")
-        schedule = cls(**known)
-        if schedule.time_shift_type not in ("exponential", "linear"):
+        levels = cls(**known)
+        if levels.time_shift_type not in ("exponential", "linear"):
             raise ValueError(
-                "time_shift_type must be 'exponential' or 'linear', "
-                f"got {schedule.time_shift_type!r}"
+                f"time_shift_type must be 'exponential' or 'linear', got {levels.time_shift_type!r}"
             )
-        schedule._check_levels()
-        return schedule
+        levels._check_levels()
+        return levels
 
     def _check_levels(self) -> None:
         """Check that the noise levels of small and large pictures are numbers, and fall."""

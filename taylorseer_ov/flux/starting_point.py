@@ -74,13 +74,13 @@ def starting_point(
     latents = encode(picture)
     noise = draw(shape)
     start = pack_latents(add_noise(latents, noise, sigma))
-    if initial.mask is None:
+    if initial.mask_image is None:
         return StartingPoint(start)
     if is_fill:
-        unmasked = pack_latents(encode(np.where(initial.mask, np.float32(0), picture)))
-        condition = np.concatenate([unmasked, _mask_features(initial.mask, shape)], -1)
+        unmasked = pack_latents(encode(np.where(initial.mask_image, np.float32(0), picture)))
+        condition = np.concatenate([unmasked, _mask_features(initial.mask_image, shape)], -1)
         return StartingPoint(start, condition=np.repeat(condition, shape[0], axis=0))
-    return StartingPoint(start, _keep_outside(initial.mask, latents, noise))
+    return StartingPoint(start, _keep_outside(initial.mask_image, latents, noise))
 
 
 def _keep_outside(mask: NDArray[np.bool_], latents: Array, noise: Array) -> Constraint:

@@ -4,7 +4,9 @@ from .job import Job as Job
 from .job import Progress as Progress
 from .job import StepCallback as StepCallback
 from .memory import MemoryWarning as MemoryWarning
+from .properties import OpenVINOProperties as OpenVINOProperties
 from .report import GenerationReport as GenerationReport
+from .settings import GenerationSettings as GenerationSettings
 from .settings import ImageGenerationConfig as ImageGenerationConfig
 from .setup import Devices as Devices
 from .setup import MemoryOptions as MemoryOptions

@@ -20,19 +20,30 @@ class GenerationReport:
     """A truthful account of one generation. Times are in seconds and leave loading out.
 
     Attributes:
-        backend, backend_reason: what drew the picture, and why that was chosen.
-        cache: what decided which steps ran the transformer.
-        schedule: `C` for a step that runs the transformer, `.` for a forecast one.
-        step_s: duration of each step taken; fewer than the schedule has if interrupted.
-        image_encoding_s: encoding the given picture, 0 for text to image.
-        vae_s: decoding.
-        load_s: loading and compiling the models, whenever that happened.
-        total_s: the whole call, the text encoding and the VAE included, `load_s` not.
-        forecast_errors: by step, the root mean square error of the forecast for a step that ran
-            the transformer; only an `ErrorControl` measures it.
-        rescued_steps: steps that ran the transformer because their forecast was not finite.
-        interrupted: whether the callback ended it before the last step.
+        backend, backend_reason: what drew the picture, `"native"` or `"python"`, and why that was
+            chosen.
+        cache: what decided which steps ran the transformer, `"none"` or a description.
+        schedule: `C` for a step that runs the transformer, `.` for a forecast one; a letter for
+            each step, those not taken included if a plan was interrupted.
+        step_s: seconds of each step taken; fewer than the schedule has if interrupted.
+        text_encoding_s: seconds of encoding the prompts, by both encoders.
+        image_encoding_s: seconds of encoding the given picture, 0 for text to image.
+        vae_s: seconds of decoding all pictures.
+        total_s: seconds of the whole call, all of these and the rest included, `load_s` not.
+        load_s: seconds of loading and compiling the models, whenever that happened.
+        interrupted: whether the caller ended it before the last step.
+        forecast_errors: by step, counted from 0, the root mean square error of the forecast for a
+            step that ran the transformer, in the velocity's unit; only an `ErrorControl` measures
+            it.
+        rescued_steps: steps, counted from 0, that ran the transformer because their forecast was
+            not finite.
+        seed: of the initial noise, None if a generator of the caller's drew it.
+        width, height: of a picture, in pixels.
+        num_inference_steps: those asked for; a strength below 1 takes fewer.
+        strength, num_images_per_prompt, guidance_scale, max_sequence_length: as in
+            `ImageGenerationConfig`.
         devices: of the text encoders, the transformer and the VAE.
+        openvino_version, openvino_genai_version: those installed, None where there is none.
     """
 
     backend: str
@@ -107,12 +118,12 @@ class GenerationReport:
 
     @property
     def computed_step_s(self) -> tuple[float, ...]:
-        """Durations of the steps that ran the transformer."""
+        """Seconds of each step that ran the transformer."""
         return self._account.computed_s
 
     @property
     def predicted_step_s(self) -> tuple[float, ...]:
-        """Durations of the steps that were forecast."""
+        """Seconds of each step that was forecast."""
         return self._account.predicted_s
 
     @property
@@ -184,6 +195,7 @@ class MeanStdPair(NamedTuple):
 
     @classmethod
     def of(cls, seconds: tuple[float, ...]) -> MeanStdPair:
+        """Average durations in seconds."""
         if not seconds:
             return cls(-1.0, -1.0)
         return cls(1000 * statistics.fmean(seconds), 1000 * statistics.pstdev(seconds))
@@ -192,32 +204,38 @@ class MeanStdPair(NamedTuple):
 class PerformanceMetrics:
     """A report under the names of `openvino_genai.ImageGenerationPerfMetrics`; milliseconds.
 
-    Forecast steps are not counted as transformer runs, as openvino_genai does for Flux.
+    openvino_genai counts forecast steps as transformer runs; here they are none.
     """
 
     def __init__(self, report: GenerationReport) -> None:
         self._report = report
 
     def get_load_time(self) -> float:
+        """Return the milliseconds of loading and compiling the models."""
         return 1000 * self._report.load_s
 
     def get_generate_duration(self) -> float:
+        """Return the milliseconds of the whole call, without loading."""
         return 1000 * self._report.total_s
 
     def get_inference_duration(self) -> float:
-        """Time inside the models: text encoders, transformer and VAE."""
+        """Return the milliseconds inside the models: text encoders, transformer and VAE."""
         report = self._report
         encoding_s = report.text_encoding_s + report.image_encoding_s
         return 1000 * (encoding_s + sum(report.computed_step_s) + report.vae_s)
 
     def get_iteration_duration(self) -> MeanStdPair:
+        """Return mean and deviation over all steps taken, in milliseconds."""
         return MeanStdPair.of(self._report.step_s)
 
     def get_transformer_infer_duration(self) -> MeanStdPair:
+        """Return mean and deviation over the steps that ran the transformer, in milliseconds."""
         return MeanStdPair.of(self._report.computed_step_s)
 
     def get_vae_encoder_infer_duration(self) -> float:
+        """Return the milliseconds of encoding the given picture, 0 for text to image."""
         return 1000 * self._report.image_encoding_s
 
     def get_vae_decoder_infer_duration(self) -> float:
+        """Return the milliseconds of decoding all pictures."""
         return 1000 * self._report.vae_s

@@ -29,18 +29,13 @@ from ..generation.settings import GenerationSettings, ImageGenerationConfig, mod
 from ..generation.setup import Devices, Setup, StaticShape, memory_options
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
-from ..warning import warn
+from .prompts import warn_about_prompt
 
 if TYPE_CHECKING:
     # in typing from Python 3.11 on
     from typing_extensions import Self, Unpack
 
-    from ..flux.tokenizer import Tokenizer
     from .backends import Backend, Backends
-
-
-class PromptWarning(UserWarning):
-    """A prompt that the model does not read as it was written."""
 
 
 class FluxPipeline:
@@ -201,7 +196,7 @@ class FluxPipeline:
         if self._backends.setup.static is not None:
             self._backends.setup.static.require(asked)
         prompt_2 = prompt if asked.prompt_2 is None else asked.prompt_2
-        _warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
+        warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
         steps, strength = asked.num_inference_steps, asked.strength
         sigmas = self._folder.sigmas(steps, *asked.size, strength)
         guidance_scale = asked.guidance_scale if self._folder.guidance_embeds else None
@@ -293,20 +288,3 @@ class FluxPipeline:
     def folder(self) -> FluxFolder:
         """The checked model folder."""
         return self._folder
-
-
-def _warn_about_prompt(prompt: str, tokenizer: Tokenizer, max_sequence_length: int) -> None:
-    """Warn if T5 does not read a prompt as it was written."""
-    length = len(tokenizer.encode(prompt))
-    if length > max_sequence_length:
-        warn(
-            f"the prompt has {length} tokens and is cut to max_sequence_length="
-            f"{max_sequence_length}",
-            PromptWarning,
-        )
-    unknown = tokenizer.unknown_words(prompt)
-    if unknown:
-        warn(
-            "this model's text encoder does not know " + ", ".join(map(repr, unknown)),
-            PromptWarning,
-        )

@@ -212,6 +212,6 @@ def _tensors(initial: InitialImage | None) -> list[Any]:
     if initial is None:
         return []
     tensors = [ov.Tensor(np.ascontiguousarray(initial.pixels))]
-    if initial.mask is not None:
-        tensors.append(ov.Tensor(initial.mask[None, ..., None].astype(np.uint8) * 255))
+    if initial.mask_image is not None:
+        tensors.append(ov.Tensor(initial.mask_image[None, ..., None].astype(np.uint8) * 255))
     return tensors

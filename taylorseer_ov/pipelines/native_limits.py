@@ -59,9 +59,9 @@ def settings_obstacle(settings: ImageGenerationConfig, folder: FluxFolder) -> st
     steps, strength = settings.num_inference_steps, settings.strength
     if first_step(steps, strength) != _native_first_step(steps, strength):
         return f"openvino_genai takes another number of steps at strength={strength}"
-    scheduler = folder.scheduler
-    if scheduler.use_dynamic_shifting and scheduler.time_shift_type != "exponential":
-        return f"openvino_genai gives time_shift_type={scheduler.time_shift_type!r} another meaning"
+    levels = folder.noise_levels
+    if levels.use_dynamic_shifting and levels.time_shift_type != "exponential":
+        return f"openvino_genai gives time_shift_type={levels.time_shift_type!r} another meaning"
     return None
 
 

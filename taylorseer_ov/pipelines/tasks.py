@@ -53,6 +53,9 @@ class Text2ImagePipeline(FluxPipeline):
                 decoded as far as it got.
             settings: fields of `ImageGenerationConfig`, for this call only.
 
+        Returns:
+            The pictures, uint8 (N, height, width, 3) and as PIL images, a report and a recipe.
+
         Raises:
             TypeError, ValueError: for settings that are unknown or out of range, before any work.
             RuntimeError: if the native backend was demanded and cannot do exactly this, or a

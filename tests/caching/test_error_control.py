@@ -9,9 +9,9 @@ from scripts.demo.evaluate import choose_scenes
 from taylorseer_ov import CachePlan, ErrorControl, TaylorSeerCacheConfig
 from taylorseer_ov.caching.cached_velocity import CachedVelocity, start_cache
 from taylorseer_ov.caching.policy import CachePolicy, NotFiniteError
-from taylorseer_ov.flux.sampling import FlowMatchSchedule, euler
+from taylorseer_ov.flux.sampling import NoiseLevels, euler
 
-SIGMAS = FlowMatchSchedule(use_dynamic_shifting=True).sigmas(28, 64)
+SIGMAS = NoiseLevels(use_dynamic_shifting=True).sigmas(28, 64)
 NOISE = np.random.default_rng(0).standard_normal((1, 8, 4)).astype(np.float32)
 
 

@@ -18,7 +18,7 @@ def test_the_demo_model_is_read():
     folder = FluxFolder.read(demo_model_path())
     assert folder.guidance_embeds
     assert (folder.in_channels, folder.latent_channels, folder.vae_scale) == (64, 16, 8)
-    assert folder.scheduler.use_dynamic_shifting
+    assert folder.noise_levels.use_dynamic_shifting
     assert folder.clip_length == 77
     assert folder.defaults["height"] == folder.defaults["width"] == 128
 

@@ -26,7 +26,7 @@ def png(tmp_path):
 def test_every_kind_of_picture_is_read(png):
     for image in (PIXELS, PIXELS[None], Image.fromarray(PIXELS), png, str(png), ov.Tensor(PIXELS)):
         initial = read(image)
-        assert initial.mask is None
+        assert initial.mask_image is None
         assert initial.size == (32, 48)
         assert np.array_equal(initial.pixels, PIXELS[None])
 
@@ -38,13 +38,13 @@ def test_every_kind_of_mask_is_read(tmp_path):
     coloured = np.repeat(grey[..., None], 3, axis=2)
     masks = (MASK, grey, grey[..., None], grey[None, ..., None], coloured, coloured[None])
     for mask in (*masks, Image.fromarray(MASK), Image.fromarray(coloured), path, ov.Tensor(grey)):
-        assert np.array_equal(read(PIXELS, mask).mask, MASK)
+        assert np.array_equal(read(PIXELS, mask).mask_image, MASK)
 
 
 def test_a_mask_is_white_from_half_brightness_on():
     grey = np.full((32, 48), 127, np.uint8)
     grey[0, 0] = 128
-    assert np.argwhere(read(PIXELS, grey).mask).tolist() == [[0, 0]]
+    assert np.argwhere(read(PIXELS, grey).mask_image).tolist() == [[0, 0]]
 
 
 def test_other_modes_and_turned_photographs(tmp_path):
@@ -70,8 +70,8 @@ def test_other_modes_and_turned_photographs(tmp_path):
 def test_the_size_is_the_picture_s_or_what_is_given(own, given, size):
     image, mask = np.zeros((*own, 3), np.uint8), np.ones((5, 5), bool)
     initial = read(image, mask, height=given[0], width=given[1])
-    assert initial.size == initial.mask.shape == size
-    assert initial.mask.all()
+    assert initial.size == initial.mask_image.shape == size
+    assert initial.mask_image.all()
 
 
 @pytest.mark.parametrize(

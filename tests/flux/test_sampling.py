@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from taylorseer_ov.flux.sampling import FlowMatchSchedule, euler
+from taylorseer_ov.flux.sampling import NoiseLevels, euler
 
-DEV = FlowMatchSchedule(shift=3.0, use_dynamic_shifting=True)
+DEV = NoiseLevels(shift=3.0, use_dynamic_shifting=True)
 
 
 def test_dynamic_shift_of_known_sizes():
@@ -21,15 +21,15 @@ def test_dynamic_shift_of_known_sizes():
 
 
 def test_static_shift_of_distilled_models():
-    assert FlowMatchSchedule(shift=1.0).sigmas(4, 64).tolist() == [1, 0.75, 0.5, 0.25, 0]
-    shifted = FlowMatchSchedule(shift=3.0).sigmas(2, 64)
+    assert NoiseLevels(shift=1.0).sigmas(4, 64).tolist() == [1, 0.75, 0.5, 0.25, 0]
+    shifted = NoiseLevels(shift=3.0).sigmas(2, 64)
     np.testing.assert_allclose(shifted, [1, 0.75, 0], rtol=1e-7)
 
 
 def test_linear_form_and_terminal_have_diffusers_meaning():
-    linear = FlowMatchSchedule(use_dynamic_shifting=True, time_shift_type="linear")
+    linear = NoiseLevels(use_dynamic_shifting=True, time_shift_type="linear")
     np.testing.assert_allclose(linear.sigmas(2, 256), [1, 0.5 / (0.5 + 1), 0], rtol=1e-6)
-    stretched = FlowMatchSchedule(shift_terminal=0.1).sigmas(4, 64)
+    stretched = NoiseLevels(shift_terminal=0.1).sigmas(4, 64)
     np.testing.assert_allclose(stretched[[0, -2]], [1, 0.1], rtol=1e-6)
 
 
@@ -47,7 +47,7 @@ def test_one_step_goes_from_one_to_zero():
 )
 def test_schedulers_that_would_sample_differently_are_refused(config, message):
     with pytest.raises(ValueError, match=message):
-        FlowMatchSchedule.from_config(config)
+        NoiseLevels.from_config(config)
 
 
 def test_euler_is_exact_for_a_straight_path():

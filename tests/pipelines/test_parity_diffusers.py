@@ -5,7 +5,7 @@ import pytest
 
 from taylorseer_ov import Text2ImagePipeline
 from taylorseer_ov.flux.noise import StandardNormalGenerator
-from taylorseer_ov.flux.sampling import FlowMatchSchedule
+from taylorseer_ov.flux.sampling import NoiseLevels
 from tests.common import F32, PROMPT
 
 pytestmark = [pytest.mark.export, pytest.mark.filterwarnings("ignore")]
@@ -29,7 +29,7 @@ def test_sigmas_equal_diffusers(options, tokens, steps):
     scheduler = FlowMatchEulerDiscreteScheduler(**options)
     mu = calculate_shift(tokens, 256, 4096, 0.5, 1.15)
     scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=mu)
-    ours = FlowMatchSchedule.from_config(scheduler.config).sigmas(steps, tokens)
+    ours = NoiseLevels.from_config(scheduler.config).sigmas(steps, tokens)
     np.testing.assert_array_max_ulp(ours, scheduler.sigmas.numpy(), maxulp=1)
 
 
