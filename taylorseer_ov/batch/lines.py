@@ -22,6 +22,7 @@ class BatchLine:
 
     Attributes:
         number: of the line, from 1.
+        prompt: what to draw.
         settings: of `generate`; those left out are the pipeline's.
         name: of the file without suffix, instead of one made from prompt and seed.
     """
@@ -60,7 +61,12 @@ class BatchLine:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that cannot be drawn, and why."""
+    """A line that cannot be drawn, and why.
+
+    Attributes:
+        number: of the line, from 1.
+        error: what is wrong with it, as a sentence.
+    """
 
     number: int
     error: str
@@ -69,7 +75,10 @@ class BadLine:
 def parse_lines(data: bytes, json_lines: bool | None = None) -> Iterator[BatchLine | BadLine]:
     """Read the lines of a prompt file; empty ones count but are left out.
 
+    Nothing is raised for a line that cannot be read: it comes as a `BadLine`.
+
     Args:
+        data: the file, UTF-8.
         json_lines: whether lines are JSON; if None, they are if the first one begins with `{`.
     """
     rows = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")

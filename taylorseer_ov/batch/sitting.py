@@ -19,6 +19,7 @@ from .lines import BadLine
 # What each stage before the last makes with little memory, and what it needs.
 STAGES: dict[str, tuple[str, ...]] = {"pooled": (), "text": (), "latents": ("pooled", "text")}
 BatchProgress = Callable[[str, int, int, float], None]
+"""Called as (stage, lines done, of how many, seconds left) when a line is done."""
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,10 @@ def write_plans(folder: ModelFolder, plans: list[CalibratedPlan]) -> Path:
 
     A file that `read_plans` refuses is replaced: to calibrate again is what it advises.
 
+    Args:
+        folder: `pipeline.folder`, of whichever pipeline was calibrated.
+        plans: what `calibrate` returned.
+
     Returns:
         The path of the file.
 

@@ -56,6 +56,7 @@ def calibrate(
     Args:
         pipeline: a `Text2ImagePipeline`, or anything else that is `Recordable`.
         prompts: at least three; the last ones are held out and decide between candidates.
+        num_inference_steps: the steps that plans are made for.
         transformer_runs: a plan is made for each of these; those of the presets if None.
         held_out: how many of them, a third by default.
         rounds: how often a fit is repeated on the cached runs themselves.

@@ -69,7 +69,12 @@ class ErrorControl:
         return cls(**values)
 
     def start(self, velocity: VelocityFunction, sigmas: NDArray[np.floating]) -> ControlledVelocity:
-        """Begin a generation with these noise levels, shape (n + 1,)."""
+        """Begin a generation.
+
+        Args:
+            velocity: runs the transformer.
+            sigmas: noise levels, shape (n + 1,): one per step and the final zero.
+        """
         return ControlledVelocity(velocity, self, sigmas)
 
 
@@ -78,7 +83,7 @@ SAFETY, MOST_GROWTH = 0.9, 2
 
 
 class ControlledVelocity:
-    """Stand in for a velocity function, as `cache.CachedVelocity` does, under error control.
+    """Stand in for a velocity function under error control, as `CachedVelocity` does for a plan.
 
     `mask`, `errors` and `rescued` are those of `policy.StandIn`.
     """

@@ -19,6 +19,7 @@ from .schedule import InactiveCacheWarning, spread_runs
 
 # 14, 10 and 8 of 28 steps.
 PRESETS = {"high": 0.50, "balanced": 0.36, "fast": 0.29}
+"""The share of the steps that run the transformer, by the preset's name."""
 FEWEST_STEPS = 8
 
 # Without calibration: fewer forecast worse than plain sampling in so few steps.

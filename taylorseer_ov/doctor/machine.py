@@ -46,6 +46,7 @@ class Machine:
     """What an examination looks at, apart from the model.
 
     Attributes:
+        python: its version.
         versions: of the packages, None where one is not installed.
         devices: those that OpenVINO finds.
         device_error: why it could not be asked.

@@ -32,6 +32,7 @@ class ModelSummary:
     """What a folder is.
 
     Attributes:
+        path: of the folder.
         pipeline_class: as its `model_index.json` says.
         parts: by folder name.
         guidance_embeds: whether it takes a guidance scale (dev) or not (schnell).

@@ -19,6 +19,9 @@ WINDOW = 11
 def psnr(a: ArrayLike, b: ArrayLike) -> float:
     """Return the peak signal-to-noise ratio of 8-bit pictures in dB; infinite if they are equal.
 
+    Args:
+        a, b: pictures of one shape, with values from 0 to 255.
+
     Raises:
         ValueError: if the shapes differ.
     """
