@@ -45,6 +45,13 @@ def test_the_reference_has_every_public_name():
     assert missing == []
 
 
+def test_the_reference_has_all_that_a_pipeline_can_do():
+    page = (DOCS / "reference" / "pipelines.md").read_text("utf-8")
+    listed = re.search(r"members: \[(.*?)\]", page, re.S).group(1).replace("\n", " ").split(",")
+    public = {name for name in dir(taylorseer_ov.Text2ImagePipeline) if not name.startswith("_")}
+    assert {name.strip() for name in listed} == public
+
+
 def room_of(name):
     return importlib.import_module(f"taylorseer_ov.{name}")
 
@@ -78,6 +85,7 @@ def test_the_readme_is_short_and_has_its_commands():
         assert f"<!-- command: {name} -->\n```bash\n" in text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", RUN)
 def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
