@@ -23,7 +23,6 @@ Prints tables, then one line of JSON. Exit status: 0, 1 after a failure, 2 for m
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -36,7 +35,13 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from scripts.benchmarks.speed import PROMPT, peak_memory_mib, print_table, process
+from scripts.benchmarks.measuring import (
+    PROMPT,
+    peak_memory_mib,
+    print_table,
+    process,
+    run_and_print,
+)
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.generation.memory import estimate
@@ -123,6 +128,7 @@ def _peaks(work: Callable[..., None], *arguments: Any) -> dict[str, float]:
 
 
 def draw_with_openvino_genai(folder: Path, settings: dict[str, Any]) -> None:
+    """Draw a picture with openvino_genai's own pipeline."""
     import openvino_genai
 
     pipeline = openvino_genai.Text2ImagePipeline(folder, "CPU", **PROPERTIES)
@@ -130,6 +136,7 @@ def draw_with_openvino_genai(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def draw(folder: Path, settings: dict[str, Any], reshaped: bool, options: dict[str, Any]) -> None:
+    """Draw a picture with this package."""
     pipeline = Text2ImagePipeline(folder, **options, **PROPERTIES)
     if reshaped:
         pipeline.reshape(1, settings["height"], settings["width"], 3.5)
@@ -203,6 +210,7 @@ def measure_parts(folder: Path, size: int) -> dict[str, dict[str, float]]:
 
 
 def print_peaks(title: str, peaks: dict[str, dict[str, float]]) -> None:
+    """Print the peaks of several ways to do the same."""
     print(f"\n{title}")
     keys = ("resident_mib", "private_mib", "estimated_mib")
     rows = [[name, *(figures.get(key) for key in keys)] for name, figures in peaks.items()]
@@ -213,6 +221,7 @@ def print_peaks(title: str, peaks: dict[str, dict[str, float]]) -> None:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", metavar="MODEL_DIR", help="default: one is made")
     parser.add_argument("--text-mib", type=float, default=300, help="default: 300, as float16")
@@ -255,17 +264,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parse(argv)
-    try:
-        results = run(arguments)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (RuntimeError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(results))
-    return 0
+    """Run the command; return its exit status."""
+    return run_and_print(run, parse(argv))
 
 
 if __name__ == "__main__":

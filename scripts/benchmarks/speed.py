@@ -30,8 +30,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import multiprocessing
 import sys
 import tempfile
 import time
@@ -42,13 +40,19 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.caching_cost import CHANNELS, measure_cost, median_ms
+from scripts.benchmarks.measuring import (
+    PROMPT,
+    peak_memory_mib,
+    print_table,
+    process,
+    run_and_print,
+)
 from scripts.benchmarks.wide_model import times_of_flux, write_wide_model
 from taylorseer_ov import TaylorSeerCacheConfig, Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux.devices import check_device
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.generation.report import GenerationReport
 
-PROMPT = "a large red circle on a blue background"
 CACHES = {"uncached": None, "cached": TaylorSeerCacheConfig()}
 SMALL, LARGE = 64, 4096  # tokens of 128x128 and of 1024x1024 pictures
 TIMES = ("computed_step_ms", "predicted_step_ms", "text_encoding_ms", "vae_ms", "total_ms")
@@ -56,11 +60,6 @@ TIMES = ("computed_step_ms", "predicted_step_ms", "text_encoding_ms", "vae_ms", 
 # --- each in a process of its own --------------------------------------------------------------
 
 _loaded: list[Text2ImagePipeline] = []
-
-
-def process() -> ProcessPoolExecutor:
-    """A process that makes one call after another, with nothing inherited from this one."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
 def load(folder: Path, device: str, backend: str) -> float:
@@ -74,20 +73,6 @@ def load(folder: Path, device: str, backend: str) -> float:
 def draw(steps: int, cache: TaylorSeerCacheConfig | None) -> GenerationReport:
     """Draw a picture with the model that was loaded."""
     return _loaded[0].generate(PROMPT, num_inference_steps=steps, cache=cache).report
-
-
-def peak_memory_mib() -> float | None:
-    """Return the most resident memory this process has had, None where it cannot be known."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, whose getrusage counts the parent process too
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) / 2**10
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 # --- measuring ---------------------------------------------------------------------------------
@@ -144,19 +129,8 @@ def uncached_step_ms(model: dict[str, Any]) -> float:
 # --- printing ----------------------------------------------------------------------------------
 
 
-def print_table(head: str, rows: Sequence[Sequence[str | float | None]]) -> None:
-    """Print rows, their first cells to the left; the head's cells are divided by bars."""
-    texts = [
-        ["-" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}" for cell in row]
-        for row in [head.split("|"), *rows]
-    ]
-    first, *others = (max(map(len, column)) for column in zip(*texts, strict=True))
-    for name, *cells in texts:
-        right = map("{:>{}}".format, cells, others)
-        print(f"{name:{first}}", *right, sep="  ")
-
-
 def print_model(title: str, model: dict[str, Any]) -> None:
+    """Print what a model took on both backends."""
     python = model["backends"]["python"]
     print(f"\n{title}, {model['width']}x{model['height']}, cached {python['cached']['schedule']}")
     rows = []
@@ -175,6 +149,7 @@ def print_model(title: str, model: dict[str, Any]) -> None:
 
 
 def print_costs(costs: dict[str, dict[str, Any]]) -> None:
+    """Print what caching alone took."""
     print("\ncaching alone, floats and kind")
     keys = ("forecast_ms", "at_a_run_ms", "mean_ms", "percent_of_computed_step")
     rows = [
@@ -189,6 +164,7 @@ def print_costs(costs: dict[str, dict[str, Any]]) -> None:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model_dir", metavar="MODEL_DIR", nargs="?", help="default: the demo model")
     parser.add_argument("--device", default="CPU", help="default: CPU")
@@ -251,17 +227,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parse(argv)
-    try:
-        results = run(arguments)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (RuntimeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(results))
-    return 0
+    """Run the command; return its exit status."""
+    return run_and_print(run, parse(argv))
 
 
 if __name__ == "__main__":

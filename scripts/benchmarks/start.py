@@ -32,6 +32,7 @@ def seconds_of(arguments: Sequence[str]) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
     repeats = parser.parse_args(argv).repeats

@@ -50,6 +50,7 @@ def errors_of(
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model_dir", nargs="?", default=demo_model_path())
     parser.add_argument("--steps", type=int, default=28)

@@ -160,7 +160,7 @@ DECODE = """
 import sys
 import numpy as np
 import openvino as ov
-from scripts.benchmarks.speed import peak_memory_mib
+from scripts.benchmarks.measuring import peak_memory_mib
 from taylorseer_ov import demo_model_path
 from taylorseer_ov.flux.vae import VaeDecoder
 from taylorseer_ov.flux.folder import FluxFolder

@@ -12,6 +12,7 @@ from scripts.benchmarks import quality_measures as measures
 from scripts.benchmarks import quality_methods as methods
 from scripts.benchmarks.quality_page import Example, Shown, build_page
 from scripts.benchmarks.quality_plot import draw_plot, spread
+from scripts.demo.evaluate import choose_scenes
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.caching.calibrated_plans import read_plans
 from taylorseer_ov.caching.schedule import step_schedule
@@ -245,7 +246,7 @@ def test_quick_run_on_the_demo_model(pipeline, tmp_path, capsys):
 
 
 def _two_prompts():
-    scenes = benchmark.choose_scenes(2, 1000)
+    scenes = choose_scenes(2, 1000)
     return [scene.caption() for scene in scenes], [1000, 1001]
 
 
