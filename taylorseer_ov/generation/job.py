@@ -15,7 +15,10 @@ from .environment import Environment
 from .settings import ImageGenerationConfig
 
 StepCallback = Callable[[int, int, Array], bool | None]
+"""Called as (step, num_steps, packed latents) after every step, the latents float32 of shape
+(N, tokens, 64); returning True stops."""
 Progress = Callable[[int, int], None]
+"""Called as (transformer runs done, runs in all)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,11 @@ class Hooks:
     stop: Callable[[], bool] | None = None
 
     def validate(self) -> None:
-        """Raise TypeError for what cannot be called."""
+        """Check that all of them can be called.
+
+        Raises:
+            TypeError: naming the one that cannot.
+        """
         for name, function in vars(self).items():
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be callable, got {function!r}")

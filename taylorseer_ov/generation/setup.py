@@ -13,7 +13,13 @@ from .settings import ImageGenerationConfig
 
 
 class Devices(NamedTuple):
-    """Where each part of the pipeline runs."""
+    """Where each part of the pipeline runs: names of OpenVINO devices, such as CPU or GPU.1.
+
+    Attributes:
+        text_encode: of both text encoders.
+        denoise: of the transformer.
+        vae: of the VAE's encoder and decoder.
+    """
 
     text_encode: str
     denoise: str
@@ -47,7 +53,13 @@ class MemoryOptions:
 
 
 class StaticShape(NamedTuple):
-    """The one size a reshaped pipeline draws."""
+    """The one size a reshaped pipeline draws.
+
+    Attributes:
+        batch: pictures at once.
+        height, width: in pixels.
+        text_length: tokens of text that the T5 encoder reads.
+    """
 
     batch: int
     height: int

@@ -256,7 +256,11 @@ class FluxPipeline:
         return backend.decode(np.asarray(getattr(latents, "data", latents)), *size)
 
     def get_performance_metrics(self) -> PerformanceMetrics:
-        """Return the times of the last generation under openvino_genai's names."""
+        """Return the times of the last generation under openvino_genai's names, in milliseconds.
+
+        Raises:
+            RuntimeError: if nothing was generated yet.
+        """
         if self._report is None:
             raise RuntimeError("nothing was generated yet")
         return PerformanceMetrics(self._report)
