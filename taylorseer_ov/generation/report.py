@@ -149,15 +149,12 @@ class GenerationReport:
         """Return `to_dict` as JSON."""
         return json.dumps(self.to_dict())
 
-    def steps_text(self) -> str:
-        """Say how many of the steps taken ran the transformer."""
-        return f"{self.computed_steps} of {len(self.step_s)} steps"
-
     def __repr__(self) -> str:
         ended = ", interrupted" if self.interrupted else ""
         return (
-            f"<GenerationReport {self.backend} backend, {self.steps_text()} computed{ended}, "
-            f"{self.width}x{self.height}, {self.total_s:.3g} s>"
+            f"<GenerationReport {self.backend} backend, {self.computed_steps} of "
+            f"{len(self.step_s)} steps computed{ended}, {self.width}x{self.height}, "
+            f"{self.total_s:.3g} s>"
         )
 
     def __str__(self) -> str:
@@ -168,7 +165,8 @@ class GenerationReport:
         lines = [
             f"{self.backend} backend: {self.backend_reason}",
             f"cache: {self.cache}",
-            f"{self.schedule}  {self.steps_text()} ran the transformer{ended}",
+            f"{self.schedule}  {self.computed_steps} of {len(self.step_s)} steps ran the "
+            f"transformer{ended}",
             f"{self.width}x{self.height}, {self.num_images_per_prompt} at once, "
             f"seed {'of the generator' if self.seed is None else self.seed}, "
             f"guidance {self.guidance_scale:g}{strength}, on {devices}",

@@ -44,7 +44,8 @@ class GenerationResult:
         report = self.report
         return (
             f"<GenerationResult {count} picture{'s' * (count > 1)} of {width}x{height}, "
-            f"{report.steps_text()} computed, {report.total_s:.3g} s>"
+            f"{report.computed_steps} of {len(report.step_s)} steps computed, "
+            f"{report.total_s:.3g} s>"
         )
 
     def _repr_png_(self) -> bytes:
