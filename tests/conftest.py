@@ -9,6 +9,7 @@ import pytest
 
 import taylorseer_ov
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
+from taylorseer_ov.generation.setup import Setup
 from tests.common import F32, REPOSITORY, save_untrained
 
 pytest.register_assert_rewrite("tests.batch.common")
@@ -26,6 +27,21 @@ def same_packages_in_processes(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_models_are_kept(tmp_path_factory):
+    """Compile each model once for both backends; OpenVINO knows it by content and properties."""
+    kept = {"CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
+    make = Setup.__init__
+
+    def make_with_cache(setup, *arguments, **named):
+        make(setup, *arguments, **named)
+        object.__setattr__(setup, "properties", kept | dict(setup.properties))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Setup, "__init__", make_with_cache)
         yield
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 from taylorseer_ov import Recipe
 from tests.batch.common import assert_clean, command, drawn_lines, line, pictures, stamps
 
+pytestmark = [pytest.mark.once, pytest.mark.posix]
+
 KILLED_EVERYWHERE = """
 import os, signal, sys, tempfile
 from pathlib import Path

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from taylorseer_ov.batch.lines import BadLine, BatchLine, parse_lines
 
+pytestmark = pytest.mark.once
+
 
 def test_a_text_file_has_a_prompt_a_line():
     data = '\ufeffa red circle\r\n\n  a blue \x0bstar {"x"}  \n'.encode()

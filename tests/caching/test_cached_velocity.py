@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from taylorseer_ov import CachePlan, TaylorSeerCacheConfig
 from taylorseer_ov.caching.cached_velocity import CachedVelocity
 
+pytestmark = pytest.mark.once
+
 SIGMAS = np.append(np.linspace(1, 0.05, 28), 0)
 DEFAULT = CachePlan.taylor(TaylorSeerCacheConfig(), SIGMAS)
 

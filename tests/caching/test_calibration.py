@@ -26,6 +26,8 @@ from taylorseer_ov.caching.schedule import (
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.sampling import euler
 
+pytestmark = pytest.mark.once
+
 STEPS = 12
 SIGMAS = np.append(np.linspace(1, 0.1, STEPS) ** 1.5, 0)
 MASK = parse_schedule("CC..C..C..CC")

@@ -11,6 +11,8 @@ from taylorseer_ov.caching.cached_velocity import CachedVelocity, start_cache
 from taylorseer_ov.caching.policy import CachePolicy, NotFiniteError
 from taylorseer_ov.flux.sampling import NoiseLevels, euler
 
+pytestmark = pytest.mark.once
+
 SIGMAS = NoiseLevels(use_dynamic_shifting=True).sigmas(28, 64)
 NOISE = np.random.default_rng(0).standard_normal((1, 8, 4)).astype(np.float32)
 

@@ -11,6 +11,8 @@ from taylorseer_ov import CachePlan, TaylorSeerCacheConfig
 from taylorseer_ov.caching.rows import interpolation_weights
 from taylorseer_ov.caching.schedule import parse_schedule
 
+pytestmark = pytest.mark.once
+
 UNEVEN = np.append(np.linspace(1, 0.02, 28) ** 1.7, 0)
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from taylorseer_ov import InactiveCacheWarning, TaylorSeerCacheConfig, step_schedule
 from taylorseer_ov.caching.schedule import schedule_text
 
+pytestmark = pytest.mark.once
+
 ACTIVE = [
     (3, 6, -2, 28, "CCCCCC..C..C..C..C..C..C..CC"),
     (3, 6, -2, 50, "CCCCCC..C..C..C..C..C..C..C..C..C..C..C..C..C..CCC"),

@@ -256,6 +256,7 @@ def test_compare_many_makes_a_table(tmp_path, capsys):
     assert rows["high"]["worst_psnr_db"] <= rows["high"]["psnr_db"]
 
 
+@pytest.mark.posix
 def test_a_closed_pipe_is_no_traceback():
     command = f"{sys.executable} -m taylorseer_ov.cli completion bash | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)

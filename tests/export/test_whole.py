@@ -37,7 +37,7 @@ def test_a_failed_export_leaves_nothing(
 
 
 @pytest.mark.export
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.posix
 def test_a_killed_export_is_cleared_away_by_the_next(source, tmp_path, fake_conversion):
     output = tmp_path / "out"
     program = f"""

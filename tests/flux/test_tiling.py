@@ -29,6 +29,7 @@ SIZES = st.integers(2, 600)
 
 
 @given(SIZES)
+@pytest.mark.once
 def test_tiles_cover_and_overlap(size):
     tiles = Tiles.cover(size)
     assert tiles.length <= LARGEST_TILE
@@ -42,6 +43,7 @@ def test_tiles_cover_and_overlap(size):
 
 
 @given(SIZES, st.sampled_from([1, 8]))
+@pytest.mark.once
 def test_weights_sum_to_one_and_spare_the_margins(size, scale):
     tiles = Tiles.cover(size)
     weights = tiles.weights(scale)
@@ -57,6 +59,7 @@ def test_weights_sum_to_one_and_spare_the_margins(size, scale):
     assert np.abs(total - 1).max() < 1e-6
 
 
+@pytest.mark.once
 def test_two_tiles_are_blended_linearly():
     left, right = Tiles.cover(112).weights(1)
     assert Tiles.cover(112) == Tiles(112, 64, (0, 48))
@@ -66,6 +69,7 @@ def test_two_tiles_are_blended_linearly():
 
 
 @given(SIZES)
+@pytest.mark.once
 def test_the_sample_has_the_length_of_a_tile_and_comes_from_all_over(size):
     tiles = Tiles.cover(size)
     sample = tiles.sample()
@@ -79,6 +83,7 @@ def test_the_sample_has_the_length_of_a_tile_and_comes_from_all_over(size):
     assert jumps.size == 0 or jumps.max() - jumps.min() <= 1
 
 
+@pytest.mark.once
 def test_latents_that_fit_a_tile_are_their_own_sample():
     latents = np.random.default_rng(0).standard_normal((1, 16, 48, 64))
     assert fits_a_tile(48, 64)
@@ -89,6 +94,7 @@ def test_latents_that_fit_a_tile_are_their_own_sample():
 
 
 @given(st.integers(8, 150), st.integers(8, 150), st.integers(0, 9))
+@pytest.mark.once
 def test_a_decoder_that_sees_no_farther_than_the_margin_is_exact(height, width, seed):
     """A zero-padded convolution as wide as that, then enlargement: a decoder, but for its size."""
     kernel = np.random.default_rng(seed).standard_normal(2 * MARGIN + 1).astype(np.float32)
@@ -143,6 +149,7 @@ def tiled(latents):
     return compiled(TiledVaeDecoder)(latents).astype(int)
 
 
+@pytest.mark.once
 def test_tiles_differ_little_from_the_whole(whole, tiled):
     """In grey levels of 255, on these pictures: at most 15, 1 on average.
 
@@ -157,6 +164,7 @@ def test_tiles_differ_little_from_the_whole(whole, tiled):
     assert difference.mean() <= 1
 
 
+@pytest.mark.once
 def test_no_seam_is_left(whole, tiled):
     """Where tiles blend, the error's slope is that of anywhere else."""
     error = tiled - whole
@@ -168,12 +176,14 @@ def test_no_seam_is_left(whole, tiled):
         assert slope[blended].mean() <= outside.mean() + 1
 
 
+@pytest.mark.once
 def test_with_the_statistics_of_the_whole_picture_tiles_are_exact(latents, whole, monkeypatch):
     monkeypatch.setattr(tiled_vae, "sample_tile", lambda latents: latents)
     exact = compiled(TiledVaeDecoder)(latents[:1])
     assert np.abs(exact - whole[:1]).max() <= 1
 
 
+@pytest.mark.once
 def test_white_stays_white_where_tiles_blend():
     decoder = compiled(TiledVaeDecoder)
     run = decoder._run
@@ -181,6 +191,7 @@ def test_white_stays_white_where_tiles_blend():
     assert (decoder(np.zeros((1, 16, 16, 200), np.float32)) == 255).all()
 
 
+@pytest.mark.once
 def test_static_tiles_draw_the_same_picture(latents, tiled):
     static = compiled(TiledVaeDecoder, 16, 72, 80)(latents)
     assert np.abs(static - tiled).max() <= 1

@@ -99,6 +99,7 @@ def test_stop_with_native_decodes_the_latents_it_was_stopped_at(pipeline):
     assert np.array_equal(whole.data, pipeline.generate(PROMPT, cache=config).data)
 
 
+@pytest.mark.posix
 def test_interrupts_ask_once_and_the_handler_is_restored():
     # in a process of its own: pytest's fault handler puts signal handlers on a small stack
     code = """
@@ -144,6 +145,7 @@ def interrupted_command(folder, times):
     return process.returncode, out, err
 
 
+@pytest.mark.posix
 def test_one_ctrl_c_saves_what_there_is(tmp_path):
     status, out, err = interrupted_command(tmp_path, 1)
     assert status == 130

@@ -10,6 +10,8 @@ import pytest
 
 from tests.common import REPOSITORY
 
+pytestmark = pytest.mark.once
+
 FILES = ["*.md", "*.toml", "*.yml", "*.yaml", "LICENSE", "MANIFEST.in"]
 FOLDERS = ("taylorseer_ov", "tests", "scripts", "samples", "docs", ".ci", ".github")
 BUILD = "import sys, setuptools.build_meta as build; getattr(build, sys.argv[1])(sys.argv[2])"

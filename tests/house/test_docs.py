@@ -8,6 +8,8 @@ import pytest
 import taylorseer_ov
 from tests.common import REPOSITORY
 
+pytestmark = pytest.mark.once
+
 DOCS = REPOSITORY / "docs"
 PAGES = [
     *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "samples/README.md")),

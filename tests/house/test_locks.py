@@ -4,7 +4,11 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from taylorseer_ov.files import locked, locked_if_free
+
+pytestmark = pytest.mark.once
 
 
 def test_a_lock_is_held_by_one(tmp_path):

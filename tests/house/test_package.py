@@ -34,6 +34,12 @@ def test_every_name_of_a_room_is_there():
         assert [name for name in face.__all__ if not hasattr(face, name)] == []
 
 
+def test_processes_of_tests_import_what_the_tests_import():
+    code = "import taylorseer_ov; print(taylorseer_ov.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == taylorseer_ov.__file__
+
+
 def test_importing_loads_nothing_heavy():
     assert not HEAVY & loaded_by("import taylorseer_ov")
     rooms = ", ".join(f"taylorseer_ov.{room}" for room in taylorseer_ov.ROOMS)

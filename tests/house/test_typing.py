@@ -12,6 +12,7 @@ from taylorseer_ov import ImageGenerationConfig
 from taylorseer_ov.generation.settings import GenerationSettings
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from taylorseer_ov import psnr, ssim
 
+pytestmark = pytest.mark.once
+
 RANDOM = np.random.default_rng(0)
 PICTURE = RANDOM.integers(0, 256, (40, 56, 3), np.uint8)
 OTHER = np.clip(PICTURE + RANDOM.normal(0, 20, PICTURE.shape), 0, 255).astype(np.uint8)

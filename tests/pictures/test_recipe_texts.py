@@ -19,7 +19,10 @@ from tests.common import PROMPT
 from tests.pictures.common import pixels
 
 # few steps, for which the demo model has no calibrated plans
-pytestmark = pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.CalibrationWarning")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.CalibrationWarning"),
+]
 
 
 HERE = settings(

@@ -11,7 +11,10 @@ from taylorseer_ov import Recipe
 from taylorseer_ov.pictures.names import stem_of
 
 # few steps, for which the demo model has no calibrated plans
-pytestmark = pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.CalibrationWarning")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.CalibrationWarning"),
+]
 
 
 WINDOWS = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.I)

@@ -8,6 +8,8 @@ from taylorseer_ov.caching.policy import CachePolicy, NotFiniteError
 from taylorseer_ov.flux.sampling import euler
 from tests.common import PROMPT
 
+pytestmark = pytest.mark.once
+
 SIGMAS = np.append(np.linspace(1, 1 / 28, 28), 0).astype(np.float32)
 NOISE = np.random.default_rng(0).standard_normal((1, 4, 6)).astype(np.float32)
 CONSTANT = np.random.default_rng(1).standard_normal(NOISE.shape).astype(np.float32)

@@ -8,6 +8,8 @@ import pytest
 from scripts.demo.judge import HEADS, PictureJudge, compare, read_logits, score
 from scripts.demo.shapes import Scene, all_scenes, draw_scene
 
+pytestmark = pytest.mark.once
+
 ASKED = Scene("blue", (("red", "circle"), ("white", "star")), "")
 SINGLE = Scene("black", (("green", "square"),), "large")
 

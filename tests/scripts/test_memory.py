@@ -8,6 +8,8 @@ import pytest
 from scripts.benchmarks import memory as script
 from taylorseer_ov import Text2ImagePipeline
 
+pytestmark = pytest.mark.once
+
 
 def hold(mib):
     """Take so much memory for a moment."""

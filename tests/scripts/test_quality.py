@@ -18,6 +18,8 @@ from taylorseer_ov.caching.calibrated_plans import read_plans
 from taylorseer_ov.caching.schedule import step_schedule
 from tests.common import F32, PROMPT
 
+pytestmark = pytest.mark.once
+
 # --- methods and figures ---
 
 

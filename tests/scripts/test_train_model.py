@@ -7,7 +7,7 @@ import pytest
 
 from taylorseer_ov import Text2ImagePipeline
 
-pytestmark = [pytest.mark.export, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.once, pytest.mark.export, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
