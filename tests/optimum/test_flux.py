@@ -143,6 +143,20 @@ def test_pictures_equal_those_of_the_python_backend(cache):
     assert np.abs(drawn.astype(int) - result.data[0]).max() <= 1
 
 
+def with_torch(folder, config):
+    """A pipeline of diffusers with its cache, and a list that each run of its blocks adds to."""
+    import torch
+    from diffusers import FluxPipeline
+
+    pipeline = FluxPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.transformer.enable_cache(config)
+    blocks = []
+    inner = pipeline.transformer.transformer_blocks[0].attn
+    inner.register_forward_hook(lambda *ignored: blocks.append(None))
+    return pipeline, blocks
+
+
 @pytest.mark.parametrize(
     ("fields", "schedule"),
     [
@@ -157,15 +171,10 @@ def test_diffusers_taylorseer_draws_what_it_draws_with_torch(
     flux, pipeline_folder, monkeypatch, fields, schedule
 ):
     import torch
-    from diffusers import FluxPipeline, TaylorSeerCacheConfig
+    from diffusers import TaylorSeerCacheConfig
 
     config = TaylorSeerCacheConfig(use_lite_mode=True, taylor_factors_dtype=torch.float32, **fields)
-    reference = FluxPipeline.from_pretrained(pipeline_folder, torch_dtype=torch.float32)
-    reference.set_progress_bar_config(disable=True)
-    blocks = []
-    reference.transformer.enable_cache(config)
-    inner = reference.transformer.transformer_blocks[0].attn
-    inner.register_forward_hook(lambda *ignored: blocks.append(None))
+    reference, blocks = with_torch(pipeline_folder, config)
     expected = draw(reference, **NEGATIVE)
     runs = counted(flux.transformer, monkeypatch)
     enable_cache(flux, config)
@@ -177,17 +186,11 @@ def test_diffusers_taylorseer_draws_what_it_draws_with_torch(
 
 
 def test_diffusers_magcache_runs_as_often_as_with_torch(flux, pipeline_folder, monkeypatch):
-    import torch
-    from diffusers import FluxPipeline, MagCacheConfig
+    from diffusers import MagCacheConfig
     from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 
     config = MagCacheConfig(mag_ratios=FLUX_MAG_RATIOS, num_inference_steps=STEPS, threshold=0.2)
-    reference = FluxPipeline.from_pretrained(pipeline_folder, torch_dtype=torch.float32)
-    reference.set_progress_bar_config(disable=True)
-    blocks = []
-    reference.transformer.enable_cache(config)
-    inner = reference.transformer.transformer_blocks[0].attn
-    inner.register_forward_hook(lambda *ignored: blocks.append(None))
+    reference, blocks = with_torch(pipeline_folder, config)
     draw(reference)
     runs = counted(flux.transformer, monkeypatch)
     enable_cache(flux, config)

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taylorseer_ov import (
-    CachePlan,
-    TaylorSeerCacheConfig,
-    cache_report,
-    enable_cache,
-)
+from taylorseer_ov import CachePlan, TaylorSeerCacheConfig, cache_report, enable_cache
 from tests.common import F32, PROMPT
 from tests.optimum.drawings import DRAWINGS, GUIDANCE, SIZE, STEPS, Drawing
 

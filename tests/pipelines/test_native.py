@@ -2,7 +2,6 @@
 
 import functools
 import json
-import time
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from taylorseer_ov import (
     demo_model_path,
 )
 from tests.common import F32, PROMPT
+from tests.pipelines.common import assert_native_has_the_latents
 
 pytestmark = pytest.mark.native
 
@@ -77,21 +77,9 @@ def test_latents_of_every_step_equal_native_s(pipeline, openvino_genai_pipeline,
     if options["taylorseer_config"] is not None:
         options["taylorseer_config"] = options["taylorseer_config"].to_native()
     genai = openvino_genai_pipeline(options["max_sequence_length"])
-    theirs = {}
-
-    def callback(step, num_steps, latents):
-        theirs[step] = np.array(latents.data)
-        return False
-
-    # Native drops callbacks at the end of a generation, so it takes a few to see every step.
-    for _ in range(60):
-        genai.generate(PROMPT, callback=callback, **options)
-        time.sleep(0.01)
-        if len(theirs) == len(ours):
-            break
-    assert len(theirs) >= len(ours) - 1
-    for step, latents in theirs.items():
-        assert np.array_equal(latents, ours[step]), f"step {step}"
+    assert_native_has_the_latents(
+        ours, lambda callback: genai.generate(PROMPT, callback=callback, **options)
+    )
 
 
 # --- defects of openvino_genai that the native backend mends ---

@@ -1,7 +1,5 @@
 """Native parity where a picture is given: Python draws what openvino_genai draws, bit for bit."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from taylorseer_ov import (
 )
 from taylorseer_ov.pipelines.native_limits import _native_first_step
 from tests.common import F32
+from tests.pipelines.common import assert_native_has_the_latents
 
 pytestmark = pytest.mark.native
 
@@ -64,7 +63,7 @@ def test_latents_of_every_step_equal_native_s(name, backends, given, settings):
     import openvino as ov
     import openvino_genai
 
-    ours, theirs = {}, {}
+    ours = {}
     backends[0].generate(
         PROMPT, *given, callback=lambda step, _, latents: ours.update({step: latents}), **settings
     )
@@ -74,20 +73,9 @@ def test_latents_of_every_step_equal_native_s(name, backends, given, settings):
         options["taylorseer_config"] = options["taylorseer_config"].to_native()
     genai = getattr(openvino_genai, name)(demo_model_path(), "CPU", **F32)
     tensors = [ov.Tensor(given[0]), *(ov.Tensor(mask[None, ..., None]) for mask in given[1:])]
-
-    def callback(step, num_steps, latents):
-        theirs[step] = np.array(latents.data)
-        return False
-
-    # Native drops callbacks at the end of a generation, so it takes a few to see every step.
-    for _ in range(60):
-        genai.generate(PROMPT, *tensors, callback=callback, **options)
-        time.sleep(0.01)
-        if len(theirs) == len(ours):
-            break
-    assert len(theirs) >= len(ours) - 1
-    for step, latents in theirs.items():
-        assert np.array_equal(latents, ours[step]), f"step {step}"
+    assert_native_has_the_latents(
+        ours, lambda callback: genai.generate(PROMPT, *tensors, callback=callback, **options)
+    )
 
 
 def test_pictures_of_other_sizes_are_resized_alike(backends, given):
