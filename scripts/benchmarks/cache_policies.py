@@ -35,7 +35,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from taylorseer_ov.caching.policy import Array, VelocityFunction, finite, require_finite
+from taylorseer_ov.arrays import Array
+from taylorseer_ov.caching.policy import VelocityFunction, finite, require_finite
 
 Cached = Literal["output", "residual"]
 
