@@ -8,6 +8,12 @@ result = pipeline.generate(
 )
 result.images[0].save("circle.png")
 print(result.report)
+
+The rooms, from the bottom: `caching` and `flux`, `generation`, `pictures`, `pipelines`; on these
+`batch`, `doctor`, `export` and `cli`; `optimum` stands on `caching` alone. Each says in its
+docstring what belongs there and what it may import. Any room may import the ground, the modules
+beside this file: `files` (whole writes, locks), `checks` (of values), `genai` (what the installed
+openvino_genai can do), `model_files` (JSON and fingerprints), `arrays`, `version`, `warning`.
 """
 
 import lazy_loader

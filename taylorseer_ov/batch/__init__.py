@@ -1,9 +1,11 @@
 """Batches: many prompts into one folder, in as many sittings and processes as it takes.
 
-`lines` reads what is asked for. `checking` has a pipeline decide every line before the first one is
-drawn. `folder` keeps the pictures, a manifest that names each before it is there, and what waits
-for the next model. `sitting` is one process at work: it claims lines, draws and publishes them.
-`run` puts these together, and may be ended and called again at any moment.
+`lines` makes lines of the bytes of a prompt file, which the command line has read. `checking` has a
+pipeline decide every line before the first one is drawn. `folder` keeps the pictures, a manifest
+that names each before it is there, and what waits for the next model. `sitting` is one process at
+work: it claims lines, draws and publishes them. `run` puts these together, and may be ended and
+called again at any moment. Machines share the work by `shard`, processes at one folder by the locks
+of `files`.
 
 May import `pipelines`, `pictures`, `generation`, `caching`, `flux` and the ground.
 """

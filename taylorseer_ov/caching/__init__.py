@@ -16,17 +16,17 @@ decides during the generation, and makes the same rows one at a time.
 | `rows` | the rows of W: interpolation of the last outputs, repair of the gap before a run |
 | `fit` | the rows by least squares, and the search for a schedule |
 | `plan_json` | plans as JSON |
-| `config` | `TaylorSeerCacheConfig`, with native's names and defaults |
+| `config` | `TaylorSeerCacheConfig`, with native's names and defaults, to and from native's own |
 | `policy` | the contract of a policy, and the rules for who writes one |
 | `error_control` | `ErrorControl`, a policy that bounds the error of its forecasts |
-| `cached_velocity` | apply a plan to a velocity function during one generation |
-| `decision` | from what a caller asked for to what decides |
+| `cached_velocity` | begin a generation with a plan or a policy; apply a plan |
+| `decision` | from what a caller asked for, or JSON holds, to what decides |
 | `presets` | plans by name: "high", "balanced", "fast" |
 | `occasion` | sigmas, size and guidance scale of the generation that is decided for |
-| `calibration` | learn plans: draw, fit, draw with the fit, choose |
+| `calibration` | learn plans: draw, fit, draw with the fit, choose by the held-out latents |
 | `recording` | draw for calibration, in memory that does not grow with the picture |
 | `calibrated_plans` | learned plans, kept beside the model |
-| `account` | how many steps were computed and predicted, and how long they took |
+| `account` | the steps' part of every report: how many were computed and predicted, how long |
 
 Imports the ground (`arrays`, `checks`, `files`, `genai`, `model_files`, `version`, `warning`) and
 numpy; nothing of OpenVINO, and no other room.

@@ -6,7 +6,7 @@ what that did, and `RecordableOptimumPipeline` shows a pipeline to `calibrate`.
 | module | what it holds |
 |---|---|
 | `enable` | attach to a pipeline and let go of it; what `cache` may be |
-| `folder` | a pipeline's denoiser, and the folder it was loaded from |
+| `folder` | a pipeline's denoiser, found by attributes, and the folder it was loaded from |
 | `generation` | one generation: its steps, guidance branches and kept outputs |
 | `report` | what was computed and what was forecast |
 | `calibration` | a pipeline as `caching.recording.Recordable` |
