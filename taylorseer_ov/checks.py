@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import numbers
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -45,6 +47,17 @@ def whole_number(
     return number
 
 
+def number(name: str, value: Any) -> float:
+    """Return `value` as it is, or a float of what is a number of another library.
+
+    Raises:
+        TypeError: if it is not a number (a bool is not).
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    return value if isinstance(value, int | float) else float(value)
+
+
 def exact_names(what: str, values: Any, names: Iterable[str]) -> None:
     """Check that `values` is a dictionary with these names and no others.
 
@@ -78,6 +91,12 @@ def known_fields(what: str, values: Iterable[object], names: Sequence[str]) -> N
         raise ValueError(
             f"unknown field {', '.join(unknown)} in {what}; its fields are {', '.join(names)}"
         )
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """End a sentence about an unknown name: with the one of `names` that is nearly it, if any."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def known_device(device: str, available: Sequence[str]) -> list[str]:

@@ -7,18 +7,26 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from ..checks import known_fields, whole_number
+from ..checks import known_fields, nearest, whole_number
 
 Abscissa = Literal["step", "sigma"]
+# of the whole numbers; None for any
+LEAST = {
+    "cache_interval": 2,
+    "disable_cache_before_step": 0,
+    "disable_cache_after_step": None,
+    "max_order": 0,
+}
 
 
-@dataclass(frozen=True)
+@dataclass
 class TaylorSeerCacheConfig:
     """Configure caching of the transformer's output during denoising.
 
     The first three fields have the names, the meaning and the defaults of
     `openvino_genai.TaylorSeerCacheConfig`; with the defaults of the other two, the forecast is
-    native's as well.
+    native's as well. Fields may be set; each assignment is checked at once. What keeps a
+    configuration keeps a copy.
 
     Attributes:
         cache_interval: after the warm-up the transformer runs once every so many steps; at least 2.
@@ -33,6 +41,7 @@ class TaylorSeerCacheConfig:
             by interpolating over the gap. Costs no transformer run; native does not have it.
 
     Raises:
+        AttributeError: if another field is set; the nearest name is suggested.
         TypeError: if a number is not a whole number.
         ValueError: if a value is out of range; the message names the value and what is allowed.
 
@@ -46,23 +55,30 @@ class TaylorSeerCacheConfig:
     abscissa: Abscissa = "step"
     corrector: bool = False
 
-    def __post_init__(self) -> None:
-        for name, minimum in (
-            ("cache_interval", 2),
-            ("disable_cache_before_step", 0),
-            ("disable_cache_after_step", None),
-            ("max_order", 0),
-        ):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum))
-        if self.abscissa not in get_args(Abscissa):
-            raise ValueError(f"abscissa must be 'step' or 'sigma', got {self.abscissa!r}")
-        if not isinstance(self.corrector, bool):
-            raise TypeError(f"corrector must be True or False, got {self.corrector!r}")
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = [field.name for field in fields(self)]
+        if name not in known:
+            raise AttributeError(
+                f"a TaylorSeerCacheConfig has no {name!r}{nearest(name, known)} "
+                f"Its fields are {', '.join(known)}"
+            )
+        if name in LEAST:
+            value = whole_number(name, value, LEAST[name])
+        elif name == "abscissa" and value not in get_args(Abscissa):
+            raise ValueError(f"abscissa must be 'step' or 'sigma', got {value!r}")
+        elif name == "corrector" and not isinstance(value, bool):
+            raise TypeError(f"corrector must be True or False, got {value!r}")
+        object.__setattr__(self, name, value)
 
     @property
     def is_native(self) -> bool:
         """Whether openvino_genai can do this: order 1 in the step index, no corrector."""
         return self.max_order == 1 and self.abscissa == "step" and not self.corrector
+
+    def to_string(self) -> str:
+        """Return the fields a line each, as native's `to_string` does."""
+        lines = [f"  {name}: {value}" for name, value in self.to_dict().items()]
+        return "\n".join(["TaylorSeerCacheConfig {", *lines, "}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dictionary."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import fields, replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -43,13 +44,17 @@ class Decision(NamedTuple):
 def as_cache(cache: Any) -> Cache:
     """Check that a value can decide what is cached, turning dictionaries and native's into ours.
 
+    A configuration is copied: the caller may go on to change it.
+
     Raises:
         TypeError: if it cannot.
         ValueError: for a dictionary with a field that there is not.
     """
     if isinstance(cache, dict):  # from JSON: a model's, a batch's, a picture's
         return _from_dict(cache)
-    if cache is None or isinstance(cache, TaylorSeerCacheConfig | CachePlan | CachePolicy | str):
+    if isinstance(cache, TaylorSeerCacheConfig):
+        return copy(cache)
+    if cache is None or isinstance(cache, CachePlan | CachePolicy | str):
         return cache
     if type(cache).__module__.startswith("openvino_genai"):
         return TaylorSeerCacheConfig.from_native(cache)

@@ -3,21 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 from ..caching.decision import Cache, as_cache
 from ..caching.presets import PRESETS
-from ..checks import text, whole_number
+from ..checks import nearest, number, text, whole_number
 from ..flux.noise import MAX_SEED, NoiseGenerator
 from ..model_files import ModelFolderError
 
 MAX_TEXT_LENGTH = 512
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
+
+
+def _size(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    size = whole_number(name, value, 16)
+    if size % 16:
+        raise ValueError(
+            f"{name} must be a multiple of 16, got {size}; "
+            f"{max(16, round(size / 16) * 16)} is the nearest"
+        )
+    return size
+
+
+def _guidance_scale(name: str, value: Any) -> float:
+    scale = number(name, value)
+    if not (math.isfinite(scale) and scale >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {scale}")
+    return scale
+
+
+def _strength(name: str, value: Any) -> float:
+    strength = number(name, value)
+    if not 0 <= strength <= 1:
+        raise ValueError(f"{name} must be from 0 to 1, got {strength}")
+    return strength
+
+
+def _generator(name: str, value: Any) -> Any:
+    if value is not None and not hasattr(value, "randn_tensor"):
+        raise TypeError(f"{name} must have a randn_tensor(shape) method, got {value!r}")
+    return value
+
+
+def _adapters(name: str, value: Any) -> Any:
+    check_adapters(value)
+    return value
+
+
+# what makes of a given value the one that is kept, or raises
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "prompt_2": lambda name, value: None if value is None else text(name, value),
+    "guidance_scale": _guidance_scale,
+    "height": _size,
+    "width": _size,
+    "num_inference_steps": lambda name, value: whole_number(name, value, 1),
+    "num_images_per_prompt": lambda name, value: whole_number(name, value, 1),
+    "max_sequence_length": lambda name, value: whole_number(name, value, 1, MAX_TEXT_LENGTH),
+    "strength": _strength,
+    "rng_seed": lambda name, value: whole_number(name, value, 0, MAX_SEED),
+    "generator": _generator,
+    "cache": lambda name, value: as_cache(value),
+    "adapters": _adapters,
+}
 
 
 @dataclass
@@ -77,78 +130,63 @@ class ImageGenerationConfig:
         """Native's name for `cache`."""
         return self.cache
 
-    @taylorseer_config.setter
-    def taylorseer_config(self, cache: Any) -> None:
-        self.cache = cache
+    @property
+    def negative_prompt(self) -> None:
+        """Native's; Flux does not use it, nor the next three, and refuses a text."""
+
+    negative_prompt_2 = negative_prompt_3 = prompt_3 = negative_prompt
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "taylorseer_config":
+            name = "cache"
+        if name in UNUSED_BY_FLUX:
+            if value:
+                raise ValueError(f"{name} is not used by Flux; leave it out")
+            return
+        if name not in CHECKS:
+            raise AttributeError(
+                f"an ImageGenerationConfig has no {name!r}{nearest(name, CHECKS)} "
+                f"Its fields are {', '.join(CHECKS)}"
+            )
+        object.__setattr__(self, name, CHECKS[name](name, value))
 
     def updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
-        """Return a validated copy with some settings replaced.
+        """Return a copy with some settings replaced.
 
         Raises:
             TypeError: for an unknown name (a near one is suggested) or a value of the wrong kind.
             ValueError: for a value out of range.
         """
-        known = {field.name for field in dataclasses.fields(self)}
-        settings = dict(settings)
-        for name in UNUSED_BY_FLUX:
-            if settings.pop(name, None):
-                raise ValueError(f"{name} is not used by Flux; leave it out")
-        if "taylorseer_config" in settings:
-            if "cache" in settings:
-                raise TypeError("cache and taylorseer_config are two names for one setting")
-            settings["cache"] = settings.pop("taylorseer_config")
-        for name in settings:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise TypeError(
-                    f"unknown setting {name!r}{hint} Known: {', '.join(sorted(known))}, callback"
-                )
-        changed = dataclasses.replace(self, **settings)
-        changed.validate()
+        changed = dataclasses.replace(self)
+        changed.update_generation_config(**settings)
         return changed
 
+    def update_generation_config(self, **settings: Any) -> None:
+        """Replace some settings.
+
+        Raises:
+            TypeError, ValueError: as `updated` does. Then nothing is replaced.
+        """
+        if {"cache", "taylorseer_config"} <= set(settings):
+            raise TypeError("cache and taylorseer_config are two names for one setting")
+        known = sorted({*CHECKS, "callback"})
+        changed = dataclasses.replace(self)
+        for name, value in settings.items():
+            if name not in (*CHECKS, *UNUSED_BY_FLUX, "taylorseer_config"):
+                raise TypeError(
+                    f"unknown setting {name!r}{nearest(name, known)} Known: {', '.join(known)}"
+                )
+            setattr(changed, name, value)
+        vars(self).update(vars(changed))
+
     def validate(self) -> None:
-        """Check all values, turning a native TaylorSeer configuration into ours.
+        """Check all values, as native's `validate` does; here each was when it was set.
 
         Raises:
             TypeError, ValueError: naming the setting, its value and what is allowed.
         """
-        for name, minimum, maximum in (
-            ("num_inference_steps", 1, None),
-            ("num_images_per_prompt", 1, None),
-            ("max_sequence_length", 1, MAX_TEXT_LENGTH),
-            ("rng_seed", 0, MAX_SEED),
-        ):
-            setattr(self, name, whole_number(name, getattr(self, name), minimum, maximum))
-        for name in ("height", "width"):
-            if getattr(self, name) is None:
-                continue
-            size = whole_number(name, getattr(self, name), 16)
-            setattr(self, name, size)
-            if size % 16:
-                raise ValueError(
-                    f"{name} must be a multiple of 16, got {size}; "
-                    f"{max(16, round(size / 16) * 16)} is the nearest"
-                )
-        for name in ("guidance_scale", "strength"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-        if not (math.isfinite(self.guidance_scale) and self.guidance_scale >= 0):
-            raise ValueError(
-                f"guidance_scale must be finite and not negative, got {self.guidance_scale}"
-            )
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, got {self.strength}")
-        if self.prompt_2 is not None:
-            text("prompt_2", self.prompt_2)
-        if self.generator is not None and not hasattr(self.generator, "randn_tensor"):
-            raise TypeError(
-                f"generator must have a randn_tensor(shape) method, got {self.generator!r}"
-            )
-        self.cache = as_cache(self.cache)
-        check_adapters(self.adapters)
+        for name, value in vars(self).items():
+            CHECKS[name](name, value)
 
 
 class GenerationSettings(TypedDict, total=False):

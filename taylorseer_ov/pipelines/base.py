@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -128,7 +127,7 @@ class FluxPipeline:
 
     def get_generation_config(self) -> ImageGenerationConfig:
         """Return a copy of the settings that `generate` starts from."""
-        return copy.copy(self._config)
+        return replace(self._config)
 
     def set_generation_config(self, config: ImageGenerationConfig) -> None:
         """Set what `generate` starts from; checked and copied."""

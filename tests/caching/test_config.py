@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from taylorseer_ov import ErrorControl, TaylorSeerCacheConfig
+from taylorseer_ov import ErrorControl, ImageGenerationConfig, TaylorSeerCacheConfig
 from taylorseer_ov.caching.decision import as_cache
 
 
@@ -16,12 +16,32 @@ def test_defaults_are_documented_native_defaults():
     assert config.is_native
 
 
-def test_frozen_and_compared_by_value():
-    config = TaylorSeerCacheConfig(cache_interval=4)
-    assert config == TaylorSeerCacheConfig(4, 6, -2)
-    assert len({config, TaylorSeerCacheConfig(4)}) == 1
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        config.cache_interval = 5
+def test_fields_are_set_as_native_s_users_do_and_compared_by_value():
+    config = TaylorSeerCacheConfig()
+    config.cache_interval = 5
+    config.disable_cache_before_step = np.int64(2)
+    assert config == TaylorSeerCacheConfig(5, 2)
+    assert config != TaylorSeerCacheConfig()
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(config)  # as a key it could change under the dictionary
+
+
+def test_no_other_attribute_can_be_set():
+    config = TaylorSeerCacheConfig()
+    with pytest.raises(AttributeError, match="no 'cache_intervall'; did you mean 'cache_interval'"):
+        config.cache_intervall = 4
+    with pytest.raises(AttributeError, match=r"no 'speed'. Its fields are cache_interval, disable"):
+        config.speed = 4
+
+
+def test_what_keeps_a_configuration_keeps_a_copy():
+    config = TaylorSeerCacheConfig()
+    settings = ImageGenerationConfig(cache=config)
+    config.cache_interval = 7
+    assert settings.cache == TaylorSeerCacheConfig()
+    kept = as_cache(config)
+    config.cache_interval = 8
+    assert kept == TaylorSeerCacheConfig(7)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +57,14 @@ def test_frozen_and_compared_by_value():
         ({"abscissa": "time"}, ValueError, "abscissa must be 'step' or 'sigma', got 'time'"),
     ],
 )
-def test_bad_values_are_refused_at_construction(values, error, message):
+def test_bad_values_are_refused_at_once(values, error, message):
     with pytest.raises(error, match=message):
         TaylorSeerCacheConfig(**values)
+    [(name, value)] = values.items()
+    config = TaylorSeerCacheConfig()
+    with pytest.raises(error, match=message):
+        setattr(config, name, value)
+    assert config == TaylorSeerCacheConfig()
 
 
 def test_numpy_integers_become_plain_ones():
@@ -105,6 +130,14 @@ def test_defaults_equal_those_of_the_installed_openvino_genai():
 
     native = openvino_genai.TaylorSeerCacheConfig()
     assert TaylorSeerCacheConfig.from_native(native) == TaylorSeerCacheConfig()
+
+
+@pytest.mark.native
+def test_as_text_it_begins_as_native_s():
+    text = TaylorSeerCacheConfig(4, 5, -3).to_string()
+    native = TaylorSeerCacheConfig(4, 5, -3).to_native().to_string()
+    assert text.startswith(native.removesuffix("}"))
+    assert text.endswith("  max_order: 1\n  abscissa: step\n  corrector: False\n}")
 
 
 @pytest.mark.parametrize("values", [{"max_order": 2}, {"abscissa": "sigma"}, {"corrector": True}])

@@ -179,9 +179,10 @@ def test_stored_settings_are_used_and_copied():
     pipeline.set_generation_config(config)
     assert pipeline.generate(PROMPT).report.schedule == "CC..C..CC"
     assert pipeline.generate(PROMPT, taylorseer_config=None).report.predicted_steps == 0
-    config.height = 100
+    config.taylorseer_config.cache_interval = 2  # of the caller's copy
+    assert pipeline.get_generation_config().taylorseer_config == QUICK_CACHE
     with pytest.raises(ValueError, match="height must be a multiple of 16, got 100; 96"):
-        pipeline.set_generation_config(config)
+        config.height = 100
 
 
 def test_metrics_have_native_names(pipeline):
