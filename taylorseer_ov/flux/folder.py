@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,14 @@ class FluxFolder:
     def fingerprint(self, part: str = "transformer") -> str:
         """Return what identifies a part's weights."""
         return weights_fingerprint(self.path / part)
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What identifies the weights of each part that the task needs."""
+        parts = ["text_encoder", "text_encoder_2", "transformer", "vae_decoder"]
+        if self.task != "text to image":
+            parts.append("vae_encoder")
+        return {part: self.fingerprint(part) for part in parts}
 
 
 def demo_model_path() -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -99,6 +99,7 @@ class FluxPipeline:
         )
         self._backends = Backends(setup, backend)
         self._report: GenerationReport | None = None
+        self._size: tuple[int, int] | None = None  # height and width of the latest generation
         self._lock = threading.Lock()
 
     def _usual(self) -> ImageGenerationConfig:
@@ -205,16 +206,30 @@ class FluxPipeline:
 
     def draw(self, job: Job) -> GenerationResult:
         """Draw what was prepared."""
+        with self._alone():
+            return self._draw(job)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse to generate twice at once: tokenizers and models serve one at a time."""
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
         try:
-            choice = self._backends.choose(job)
-            backend = self._backends.load(choice.backend, job.settings)
-            start_s = time.perf_counter()
-            drawn = backend.generate(job)
-            total_s = time.perf_counter() - start_s - drawn.load_s
+            yield
         finally:
             self._lock.release()
+
+    def _generate(self, prompt: str, *pictures: Any, **asked: Any) -> GenerationResult:
+        with self._alone():
+            return self._draw(self.prepare(prompt, *pictures, **asked))
+
+    def _draw(self, job: Job) -> GenerationResult:
+        choice = self._backends.choose(job)
+        backend = self._backends.load(choice.backend, job.settings)
+        self._size = job.settings.size
+        start_s = time.perf_counter()
+        drawn = backend.generate(job)
+        total_s = time.perf_counter() - start_s - drawn.load_s
         return self.result(job, drawn, choice, total_s)
 
     def result(
@@ -238,19 +253,17 @@ class FluxPipeline:
         Raises:
             RuntimeError: if the native backend was demanded and cannot do exactly this.
         """
-        return self._backends.environment(job, self._weights)
+        return self._backends.environment(job, self._folder.fingerprints)
 
     def decode(
         self, latents: Any, *, height: int | None = None, width: int | None = None
     ) -> NDArray[np.uint8]:
         """Turn packed latents, such as a callback gets, into pictures (N, height, width, 3).
 
-        The size is that of the last generation unless given.
+        The size is that of the generation under way, or else of the last one, unless given.
         """
-        last = self._report
-        height = height or (last.height if last else self._config.height)
-        width = width or (last.width if last else self._config.width)
-        size = replace(self._config, height=height, width=width).size
+        known = self._size or (self._config.height, self._config.width)
+        size = replace(self._config, height=height or known[0], width=width or known[1]).size
         backend = self._backends.load_python()
         return backend.decode(np.asarray(getattr(latents, "data", latents)), *size)
 
@@ -274,13 +287,6 @@ class FluxPipeline:
         """
         asked = self._updated(settings)
         return self._folder.sigmas(asked.num_inference_steps, *asked.size, asked.strength)
-
-    @cached_property
-    def _weights(self) -> dict[str, str]:
-        parts = ["text_encoder", "text_encoder_2", "transformer", "vae_decoder"]
-        if self._task != "text to image":
-            parts.append("vae_encoder")
-        return {part: self._folder.fingerprint(part) for part in parts}
 
     @property
     def backends(self) -> Backends:

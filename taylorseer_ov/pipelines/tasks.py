@@ -67,7 +67,7 @@ class Text2ImagePipeline(FluxPipeline):
             InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
             CalibrationWarning: if a preset has calibrated plans, but none for this picture.
         """
-        job = self.prepare(
+        return self._generate(
             prompt,
             callback=callback,
             progress=progress,
@@ -75,7 +75,6 @@ class Text2ImagePipeline(FluxPipeline):
             stop=stop,
             **settings,
         )
-        return self.draw(job)
 
     def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
         chosen = super()._updated(settings)
@@ -119,7 +118,7 @@ class Image2ImagePipeline(FluxPipeline):
         Raises, Warns:
             as `Text2ImagePipeline.generate`; ValueError too if the strength leaves no step.
         """
-        job = self.prepare(
+        return self._generate(
             prompt,
             image,
             callback=callback,
@@ -128,7 +127,6 @@ class Image2ImagePipeline(FluxPipeline):
             stop=stop,
             **settings,
         )
-        return self.draw(job)
 
     def _usual(self) -> ImageGenerationConfig:
         return REDRAWING
@@ -167,7 +165,7 @@ class InpaintingPipeline(FluxPipeline):
         Raises, Warns:
             as `Image2ImagePipeline.generate`.
         """
-        job = self.prepare(
+        return self._generate(
             prompt,
             image,
             mask_image,
@@ -177,7 +175,6 @@ class InpaintingPipeline(FluxPipeline):
             stop=stop,
             **settings,
         )
-        return self.draw(job)
 
     def _usual(self) -> ImageGenerationConfig:
         return FILLING if self._folder.is_fill else REDRAWING

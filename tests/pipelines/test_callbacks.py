@@ -34,6 +34,19 @@ def test_callback_stops_before_the_next_step(pipeline):
     assert "interrupted" in str(result.report)
 
 
+def test_decoding_in_a_callback_takes_the_size_of_this_generation(pipeline):
+    """Not that of the one before, which may have as many tokens: 128x256 is not 256x128."""
+    shapes = []
+
+    def callback(step, num_steps, latents):
+        shapes.append(pipeline.decode(latents).shape)
+
+    for height, width in ((64, 128), (128, 64), (64, 64)):
+        settings = {"height": height, "width": width, "num_inference_steps": 1}
+        pipeline.generate(PROMPT, callback=callback, **settings)
+        assert shapes.pop() == (1, height, width, 3)
+
+
 def test_stopping_after_the_last_step_is_no_interruption(pipeline):
     stop_at_end = pipeline.generate(PROMPT, callback=lambda step, *_: step == 3, **SHORT)
     assert not stop_at_end.report.interrupted

@@ -1,8 +1,11 @@
 """Settings and devices that are refused before any work."""
 
+import threading
+
 import pytest
 
 from taylorseer_ov import CachePlan, Text2ImagePipeline, demo_model_path
+from taylorseer_ov.flux.tokenizer import Tokenizer
 from tests.common import PROMPT
 from tests.pipelines.common import SHORT
 
@@ -72,3 +75,34 @@ def test_two_generations_at_once_are_refused(pipeline):
 
     pipeline.generate(PROMPT, callback=callback, num_inference_steps=1)
     assert refused == [0]
+
+
+def test_a_second_thread_is_refused_before_its_prompt_is_tokenized(pipeline, monkeypatch):
+    """Tokenizers serve one at a time as well: "Infer Request is busy" helps nobody."""
+    sentences = []
+    tokenizing = threading.Barrier(2, timeout=30)
+    encode = Tokenizer.encode
+
+    def slow_encode(tokenizer, prompt):
+        if prompt == PROMPT:
+            tokenizing.wait()  # the other thread begins now
+            tokenizing.wait()  # and has ended
+            monkeypatch.setattr(Tokenizer, "encode", encode)
+        return encode(tokenizer, prompt)
+
+    def other():
+        tokenizing.wait()
+        try:
+            pipeline.generate("a large blue star on a red background", **SHORT)
+        except RuntimeError as error:
+            sentences.append(str(error))
+        tokenizing.wait()
+
+    monkeypatch.setattr(Tokenizer, "encode", slow_encode)
+    thread = threading.Thread(target=other)
+    thread.start()
+    result = pipeline.generate(PROMPT, **SHORT)
+    thread.join()
+    assert len(sentences) == 1
+    assert "already generating; use one pipeline per thread" in sentences[0]
+    assert result.data.any()
