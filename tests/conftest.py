@@ -10,7 +10,7 @@ import pytest
 import taylorseer_ov
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.generation.setup import Setup
-from tests.common import F32, REPOSITORY, save_untrained
+from tests.common import F32, PROMPT, REPOSITORY, save_untrained
 
 pytest.register_assert_rewrite("tests.batch.common", "tests.pipelines.common")
 # for `scripts`; last, so that an installed taylorseer_ov is tested and not the one beside it
@@ -55,6 +55,19 @@ def pipeline():
 def model_copy(tmp_path):
     """A copy of the demo model that a test may break."""
     return shutil.copytree(demo_model_path(), tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def drawn(pipeline):
+    """A result whose recipe has a plan, made from a preset."""
+    return pipeline.generate(PROMPT, cache="fast", num_inference_steps=9)
+
+
+@pytest.fixture
+def saved(drawn, tmp_path):
+    """A picture of it, with its recipe."""
+    (path,) = drawn.save(tmp_path)
+    return path
 
 
 # --- for tests marked `export` ---

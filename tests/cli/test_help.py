@@ -1,4 +1,4 @@
-"""`--help` answers at once: it loads none of the libraries that drawing takes."""
+"""`--help` and completion answer at once: they load none of the libraries that drawing takes."""
 
 import json
 import subprocess
@@ -21,13 +21,25 @@ finally:
 """
 
 
-@pytest.mark.parametrize("words", [[], ["generate"], ["export"]])
-def test_help_loads_no_library(words):
-    command = [sys.executable, "-c", PROGRAM, *words, "--help"]
+def run(*words):
+    """What the program prints, by lines, and which of the libraries it has loaded."""
+    command = [sys.executable, "-c", PROGRAM, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     *told, loaded = done.stdout.splitlines()
+    return told, HEAVY & set(json.loads(loaded))
+
+
+@pytest.mark.parametrize("words", [[], ["generate"], ["export"]])
+def test_help_loads_no_library(words):
+    told, loaded = run(*words, "--help")
     assert told[0].startswith(" ".join(["usage: taylorseer-ov", *words]))
-    assert not HEAVY & set(json.loads(loaded))
+    assert loaded == set()
+
+
+def test_completion_loads_only_what_writes_it():
+    told, loaded = run("completion", "bash")
+    assert any("taylorseer-ov" in line for line in told)
+    assert loaded == {"shtab"}
 
 
 def test_help_names_every_command(capsys):

@@ -13,8 +13,8 @@ import pytest
 from taylorseer_ov import demo_model_path
 from taylorseer_ov.cli import main
 from taylorseer_ov.export.hub import is_hub_id
+from tests.common import PROMPT
 
-PROMPT = "a large red circle on a blue background"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

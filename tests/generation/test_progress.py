@@ -1,20 +1,11 @@
 """Waiting for a picture: the time left, and stopping."""
 
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from taylorseer_ov import ErrorControl, TaylorSeerCacheConfig, Text2ImagePipeline, demo_model_path
-from taylorseer_ov.cli.interrupts import in_thread
 from taylorseer_ov.generation.progress import TimeLeft
-
-PROMPT = "a large red circle on a blue background"
-F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+from tests.common import F32, PROMPT
 
 
 class Clock:
@@ -97,60 +88,3 @@ def test_stop_with_native_decodes_the_latents_it_was_stopped_at(pipeline):
     whole = native.generate(PROMPT, cache=config)
     assert not whole.report.interrupted
     assert np.array_equal(whole.data, pipeline.generate(PROMPT, cache=config).data)
-
-
-@pytest.mark.posix
-def test_interrupts_ask_once_and_the_handler_is_restored():
-    # in a process of its own: pytest's fault handler puts signal handlers on a small stack
-    code = """
-import os, signal
-from taylorseer_ov.cli.interrupts import stop_on_interrupt
-before = signal.getsignal(signal.SIGINT)
-with stop_on_interrupt() as stop:
-    assert not stop()
-    os.kill(os.getpid(), signal.SIGINT)
-    assert stop()
-assert signal.getsignal(signal.SIGINT) is before
-with stop_on_interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
-    os.kill(os.getpid(), signal.SIGINT)
-    print("not reached")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 130, done.stderr
-    assert done.stderr.count("Ctrl-C again stops at once") == 2
-    assert done.stdout == ""
-
-
-def test_errors_of_a_thread_come_back():
-    assert in_thread(lambda: 3) == 3
-    with pytest.raises(ZeroDivisionError):
-        in_thread(lambda: 1 / 0)
-
-
-def interrupted_command(folder, times):
-    """Start a long generation, press Ctrl-C some steps into it, and return how it ended."""
-    command = [sys.executable, "-m", "taylorseer_ov.cli", "generate", "demo", PROMPT]
-    options = ["--steps", "3000", "--cache", "off", "-o", str(folder), "--json"]
-    process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stdout:
-        if '"runs": 3,' in line:
-            break
-    for _ in range(times):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3 if times > 1 else 0)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
-
-
-@pytest.mark.posix
-def test_one_ctrl_c_saves_what_there_is(tmp_path):
-    status, out, err = interrupted_command(tmp_path, 1)
-    assert status == 130
-    assert '"interrupted": true' in out
-    assert "Traceback" not in err
-    (path,) = tmp_path.iterdir()
-    with Image.open(path) as picture:
-        assert picture.size == (128, 128)
