@@ -96,7 +96,7 @@ class PreviewCallback:
     def __call__(self, step: int, num_steps: int, latents: Array) -> None:
         pictures = self._previewer.picture(step, latents)
         if pictures is not None and (step + 1) % self._every == 0:
-            self._show(step + 1, encode_png(pictures))
+            self._show(step + 1, encode_preview(pictures))
 
 
 def preview_callback(
@@ -118,7 +118,7 @@ def preview_callback(
     return PreviewCallback(Previewer(preview, sigmas, *asked.size), show, every)
 
 
-def encode_png(pictures: Pictures, enlarge: int = 4) -> bytes:
+def encode_preview(pictures: Pictures, enlarge: int = 4) -> bytes:
     """Return pictures (N, h, w, 3) side by side as one PNG, `enlarge` times as wide and high."""
     from PIL import Image
 

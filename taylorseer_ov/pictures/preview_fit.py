@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Drawing(Protocol):
+class Observable(Protocol):
     """What draws pictures and shows the latents on the way, as `Text2ImagePipeline` does."""
 
     def generate(
@@ -40,7 +40,7 @@ class Drawing(Protocol):
         """Draw pictures, calling `callback` with the latents after every step."""
 
 
-def fit(latents: Array, pictures: Pictures) -> LatentPreview:
+def fit_map(latents: Array, pictures: Pictures) -> LatentPreview:
     """Fit the map to the packed latents (N, tokens, 4C) of pictures (N, height, width, 3).
 
     Raises:
@@ -71,7 +71,7 @@ def downscaled(pictures: Pictures, factor: int) -> Matrix:
 
 
 def fit_preview(
-    pipeline: Drawing,
+    pipeline: Observable,
     prompts: Sequence[str],
     *,
     first_seed: int = 0,
@@ -113,10 +113,10 @@ def fit_preview(
 
 def _fit_all(drawn: Sequence[tuple[Array, Pictures]]) -> LatentPreview:
     latents, pictures = zip(*drawn, strict=True)
-    return fit(np.concatenate(latents), np.concatenate(pictures))
+    return fit_map(np.concatenate(latents), np.concatenate(pictures))
 
 
-def _draw(pipeline: Drawing, prompt: str, settings: dict[str, Any]) -> tuple[Array, Pictures]:
+def _draw(pipeline: Observable, prompt: str, settings: dict[str, Any]) -> tuple[Array, Pictures]:
     """Return the final latents of a picture, and the picture."""
     final = FinalLatents()
     result = pipeline.generate(prompt, callback=final, **settings)

@@ -14,12 +14,12 @@ from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.latents import pack_latents
 from taylorseer_ov.pictures.preview import (
     Previewer,
-    encode_png,
+    encode_preview,
     preview_callback,
     preview_event,
     save_previews,
 )
-from taylorseer_ov.pictures.preview_fit import fit, fit_preview
+from taylorseer_ov.pictures.preview_fit import fit_map, fit_preview
 from taylorseer_ov.pictures.preview_map import LatentPreview, read_preview, write_preview
 from tests.common import PROMPT
 
@@ -67,7 +67,7 @@ def test_a_fit_finds_the_map_that_made_the_pictures():
     latents = rng.normal(size=(3, 16, 8, 8)).astype(np.float32) * 0.3
     colours = np.einsum("nchw,ck->nhwk", latents, MAP.weights) + MAP.bias
     pictures = np.rint(colours).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
-    found = fit(pack_latents(latents), pictures)
+    found = fit_map(pack_latents(latents), pictures)
     assert found.vae_scale == 8
     np.testing.assert_allclose(found.weights, MAP.weights, atol=0.5)
     np.testing.assert_allclose(found.bias, MAP.bias, atol=0.2)
@@ -78,9 +78,9 @@ def test_shapes_that_do_not_belong_together():
     with pytest.raises(ValueError, match=r"of a 128x64 picture takes .*\(N, 32, 64\), got \(1, 16"):
         MAP.picture(tokens, 64, 128)
     with pytest.raises(ValueError, match="are not those of pictures of shape"):
-        fit(tokens, np.zeros((1, 60, 60, 3), np.uint8))
+        fit_map(tokens, np.zeros((1, 60, 60, 3), np.uint8))
     with pytest.raises(ValueError, match="4 pixels are too few to fit 16 channels"):
-        fit(tokens[:, :1], np.zeros((1, 16, 16, 3), np.uint8))
+        fit_map(tokens[:, :1], np.zeros((1, 16, 16, 3), np.uint8))
 
 
 # --- during a generation -------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_previews_are_written_every_few_steps_and_nothing_else(pipeline, tmp_pat
 
 def test_a_preview_as_json():
     picture = rng.integers(0, 256, (1, 4, 4, 3), dtype=np.uint8)
-    values = json.loads(json.dumps(preview_event(12, encode_png(picture, enlarge=1))))
+    values = json.loads(json.dumps(preview_event(12, encode_preview(picture, enlarge=1))))
     assert values["steps"] == 12
     with Image.open(io.BytesIO(base64.b64decode(values["png"]))) as decoded:
         np.testing.assert_array_equal(np.asarray(decoded), picture[0])
