@@ -5,7 +5,7 @@
 
 It learns from drawn pictures of the scenes that are not `held_out`, blurred, shifted and made noisy
 so that the slight faults of generated pictures do not confuse it. At the end the saved model, used
-through `demo_judge.PictureJudge`, is checked on drawings of held-out scenes; the command fails if
+through `judge.PictureJudge`, is checked on drawings of held-out scenes; the command fails if
 any aspect is recognised in less than 99.5 % of them.
 """
 

@@ -6,7 +6,7 @@
 
 Stages, each resumed from its checkpoint in WORK_DIR when started again:
 
-1. draw        pictures and captions (`demo_shapes.py`)
+1. draw        pictures and captions (`shapes.py`)
 2. vae         an `AutoencoderKL` with 16 latent channels at 1/8 of the resolution
 3. transformer `FluxTransformer2DModel` with its CLIP and T5 text encoders, by flow matching:
                x_t = (1 - t) x_0 + t e,   target velocity e - x_0,   t logit-normal, shifted by 1.6
@@ -15,7 +15,7 @@ Stages, each resumed from its checkpoint in WORK_DIR when started again:
 5. export      OpenVINO IR, WORK_DIR/demo_model, which the package ships
 
 The weights in the package took a longer way than this recipe: 2,700 steps with a T5 that stayed a
-bag of words (`demo_text.py` says what cured it), then a new T5 and 1,600 steps for all. The recipe
+bag of words (`text.py` says what cured it), then a new T5 and 1,600 steps for all. The recipe
 as it stands has been run from end to end only with `--smoke`.
 
 The third command trains the weights of a finished work folder on, on pictures in which place and

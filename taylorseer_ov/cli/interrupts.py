@@ -9,8 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
-from ..generation.progress import StopRequest, T
+from ..generation.progress import StopRequest
+
+T = TypeVar("T")
 
 
 @contextmanager

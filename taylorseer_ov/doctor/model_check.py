@@ -115,12 +115,8 @@ def _read_defaults(path: Path) -> None:
 
 
 def _describe_plans(folder: FluxFolder) -> str:
-    plans = [
-        f"{learned.plan.transformer_runs} of {learned.plan.num_inference_steps} steps at "
-        f"{learned.width}x{learned.height}"
-        for learned in read_plans(folder)
-    ]
-    return f"{len(plans)} calibrated plans: {', '.join(plans)}"
+    plans = read_plans(folder)
+    return f"{len(plans)} calibrated plans: {', '.join(map(str, plans))}"
 
 
 # --- the scheduler -------------------------------------------------------------------------------

@@ -46,9 +46,6 @@ TENSORS = {
 VAE_ENCODER = "vae_encoder/openvino_model"
 
 
-# --- the checks, part by part --------------------------------------------------------------------
-
-
 def pipeline_class(folder: Path, task: Task) -> str:
     """Return the pipeline class in `model_index.json`, that of a Flux which can do a task.
 

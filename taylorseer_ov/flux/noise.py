@@ -1,4 +1,7 @@
-"""The initial noise."""
+"""The initial noise: a caller's, or for a seed OpenVINO GenAI's, drawn by it or without it.
+
+`noise_source` chooses; `StandardNormalGenerator` draws what OpenVINO GenAI's generator draws.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ..arrays import Array
 from ..genai import import_openvino_genai, missing_native_support
 
 Draw = Callable[[tuple[int, ...]], Array]  # returns noise of a shape
+MAX_SEED = 2**32 - 1
 
 
 def noise_of_seeds() -> str:
@@ -25,9 +29,6 @@ def native_noise_generator(seed: int) -> NoiseGenerator | None:
         return None
     generator: NoiseGenerator = import_openvino_genai().CppStdGenerator(seed)
     return generator
-
-
-MAX_SEED = 2**32 - 1
 
 
 class NoiseGenerator(Protocol):

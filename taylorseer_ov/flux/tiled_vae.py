@@ -5,7 +5,7 @@ own. Here all tiles are normalized by the same ones, those of a sample: one tile
 short runs of latents from all over the picture. With the statistics of the whole picture instead,
 tiles equal the whole decode to one grey level in 255 (convolutions alone; a global attention, which
 FLUX.1's decoder has in its middle, sees its tile only). What remains is the sample's error, a
-slight change of contrast all over the picture; `tests/test_tiling.py` says how large it is.
+slight change of contrast all over the picture; `tests/flux/test_tiling.py` says how large it is.
 """
 
 from __future__ import annotations

@@ -209,12 +209,10 @@ class PerformanceMetrics:
         self._report = report
 
     def get_load_time(self) -> float:
-        """Time for loading and compiling the models, whenever that happened."""
         """Return the milliseconds of loading and compiling the models."""
         return 1000 * self._report.load_s
 
     def get_generate_duration(self) -> float:
-        """Time of the whole call, loading left out."""
         """Return the milliseconds of the whole call, without loading."""
         return 1000 * self._report.total_s
 
@@ -225,21 +223,17 @@ class PerformanceMetrics:
         return 1000 * (encoding_s + sum(report.computed_step_s) + report.vae_s)
 
     def get_iteration_duration(self) -> MeanStdPair:
-        """Times of the steps taken, forecast ones included."""
         """Return mean and deviation over all steps taken, in milliseconds."""
         return MeanStdPair.of(self._report.step_s)
 
     def get_transformer_infer_duration(self) -> MeanStdPair:
-        """Times of the steps that ran the transformer."""
         """Return mean and deviation over the steps that ran the transformer, in milliseconds."""
         return MeanStdPair.of(self._report.computed_step_s)
 
     def get_vae_encoder_infer_duration(self) -> float:
-        """Time for encoding the given picture, 0 for text to image."""
         """Return the milliseconds of encoding the given picture, 0 for text to image."""
         return 1000 * self._report.image_encoding_s
 
     def get_vae_decoder_infer_duration(self) -> float:
-        """Time for decoding."""
         """Return the milliseconds of decoding all pictures."""
         return 1000 * self._report.vae_s

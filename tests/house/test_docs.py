@@ -87,7 +87,6 @@ def test_the_readme_is_short_and_has_its_commands():
         assert f"<!-- command: {name} -->\n```bash\n" in text
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", RUN)
 def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
