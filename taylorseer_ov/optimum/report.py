@@ -107,6 +107,14 @@ class CacheReport:
         """Return `to_dict` as JSON."""
         return json.dumps(self.to_dict())
 
+    def __repr__(self) -> str:
+        calls = self.computed_calls + self.predicted_calls
+        return (
+            f"<CacheReport {self.pipeline}, {self.computed_calls} of {calls} calls computed, "
+            f"{self.steps_taken} of {self.num_inference_steps} steps, "
+            f"{sum(self.computed_call_s + self.predicted_call_s):.3g} s>"
+        )
+
     def __str__(self) -> str:
         return "\n".join(
             [
