@@ -32,7 +32,7 @@ from ..version import installed_version
 from .calibrated_plans import CalibratedPlan
 from .fit import Inner, fit, gram, search_mask
 from .plan import CachePlan
-from .presets import preset_runs
+from .presets import FEWEST_CALIBRATED_RUNS, FEWEST_STEPS, preset_runs
 from .recording import Drawing, Recordable, RecordablePipeline, Trajectory, record
 from .schedule import Schedule, native_schedules, spread_runs
 
@@ -69,17 +69,19 @@ def calibrate(
 
     Raises:
         TypeError: for settings that are unknown or not the pipeline's.
-        ValueError: if there are too few prompts, or no step could be skipped.
+        ValueError: if there are too few prompts, no step could be skipped, or there are so few
+            steps that presets cache nothing and `transformer_runs` says nothing else.
     """
     held_out = max(1, len(prompts) // 3) if held_out is None else held_out
     if not 1 <= held_out < len(prompts):
         raise ValueError(f"{len(prompts)} prompts, {held_out} of them held out, leave none to fit")
     if transformer_runs is None:
-        transformer_runs = list(dict.fromkeys(preset_runs(num_inference_steps).values()))
+        transformer_runs = _runs_of_presets(num_inference_steps)
     for runs in transformer_runs:
-        if not 3 <= runs < num_inference_steps:
+        if not FEWEST_CALIBRATED_RUNS <= runs < num_inference_steps:
             raise ValueError(
-                f"transformer_runs must be from 3 to {num_inference_steps - 1}, got {runs}"
+                f"transformer_runs must be from {FEWEST_CALIBRATED_RUNS} to "
+                f"{num_inference_steps - 1}, got {runs}"
             )
     recordable = _as_recordable(pipeline, settings)
     sigmas = recordable.sigmas(num_inference_steps)
@@ -196,6 +198,16 @@ def likeness(expected: Array, found: Array) -> float:
     signal = float(np.sum(np.square(expected, dtype=np.float64)))
     error = float(np.sum(np.square(expected - found, dtype=np.float64)))
     return math.inf if error == 0 else 10 * math.log10(signal / error)
+
+
+def _runs_of_presets(num_inference_steps: int) -> list[int]:
+    if num_inference_steps < FEWEST_STEPS:
+        raise ValueError(
+            f"num_inference_steps is {num_inference_steps}, and presets cache nothing in fewer "
+            f"than {FEWEST_STEPS} steps: no plan would be taken by one; for a plan of your own "
+            "give transformer_runs"
+        )
+    return list(dict.fromkeys(preset_runs(num_inference_steps).values()))
 
 
 def _as_recordable(pipeline: Drawing | Recordable, settings: dict[str, Any]) -> Recordable:

@@ -24,6 +24,8 @@ FEWEST_STEPS = 8
 
 # Without calibration: fewer forecast worse than plain sampling in so few steps.
 FEWEST_RUNS = 4
+# With it: calibration refuses fewer.
+FEWEST_CALIBRATED_RUNS = 3
 
 
 class CalibrationWarning(UserWarning):
@@ -31,8 +33,9 @@ class CalibrationWarning(UserWarning):
 
 
 def preset_runs(num_inference_steps: int) -> dict[str, int]:
-    """Return the transformer runs of each preset in so many steps."""
-    return {name: round(share * num_inference_steps) for name, share in PRESETS.items()}
+    """Return the transformer runs of each preset's calibrated plan in so many steps."""
+    shares = {name: round(share * num_inference_steps) for name, share in PRESETS.items()}
+    return {name: max(runs, FEWEST_CALIBRATED_RUNS) for name, runs in shares.items()}
 
 
 def preset_plan(

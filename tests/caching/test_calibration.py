@@ -15,7 +15,7 @@ from taylorseer_ov.caching.calibration import likeness
 from taylorseer_ov.caching.decision import resolve_cache
 from taylorseer_ov.caching.fit import Inner, fit, gram, search_mask
 from taylorseer_ov.caching.occasion import Occasion
-from taylorseer_ov.caching.presets import CalibrationWarning
+from taylorseer_ov.caching.presets import PRESETS, CalibrationWarning
 from taylorseer_ov.caching.recording import SKETCH, Recordable, RecordablePipeline, record
 from taylorseer_ov.caching.schedule import (
     native_schedules,
@@ -210,10 +210,26 @@ def test_anything_that_shows_its_outputs_can_be_calibrated():
         calibrate(flow, ["a", "bb", "ccc"], 10, transformer_runs=[6], height=64)
 
 
-@pytest.mark.parametrize(("steps", "runs"), [(16, [8, 6, 5]), (9, [4, 3])])
-def test_plans_are_learned_for_the_presets_unless_runs_are_given(steps, runs):
-    plans = calibrate(CurvedFlow(), ["a", "bb", "ccc"], steps, rounds=0)
+@pytest.mark.parametrize(("steps", "runs"), [(16, [8, 6, 5]), (9, [4, 3]), (8, [4, 3])])
+def test_plans_are_learned_for_the_presets_unless_runs_are_given(steps, runs, model_copy):
+    flow = CurvedFlow()
+    plans = calibrate(flow, ["a", "bb", "ccc"], steps, rounds=0)
     assert [learned.plan.transformer_runs for learned in plans] == runs
+    (model_copy / "cache_plans.json").unlink()
+    folder = FluxFolder.read(model_copy)
+    write_plans(folder, plans)
+    for preset in PRESETS:
+        plan, name = resolve_cache(preset, Occasion(flow.sigmas(steps)), folder)
+        assert plan in [learned.plan for learned in plans]
+        assert name == f"{preset}: calibrated for this model"
+
+
+def test_where_presets_cache_nothing_no_plan_is_learned_for_them():
+    prompts = ["a", "bb", "ccc"]
+    with pytest.raises(ValueError, match="num_inference_steps is 7, and presets cache nothing in"):
+        calibrate(CurvedFlow(), prompts, 7)
+    (learned,) = calibrate(CurvedFlow(), prompts, 7, rounds=0, transformer_runs=[4])
+    assert learned.plan.transformer_runs == 4
 
 
 def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(model_copy):
