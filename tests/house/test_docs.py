@@ -7,6 +7,7 @@ import pytest
 
 import taylorseer_ov
 from tests.common import REPOSITORY
+from tests.house.test_rooms import MAY_IMPORT
 
 pytestmark = pytest.mark.once
 
@@ -17,6 +18,12 @@ PAGES = [
 ]
 # those whose code draws with the demo model and needs nothing else
 RUN = ["README.md", "docs/caching.md", "docs/adding-a-model.md"]
+# the corner of each table that the README has in common with a page
+COPIED = {
+    "transformer runs": "benchmarks.md",
+    "`taylorseer-ov`": "command-line.md",
+    "`cache=`": "caching.md",
+}
 
 
 def named(page):
@@ -104,6 +111,28 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch, capsys):
 def test_the_first_page_shows_the_code_of_the_readme():
     shown = code_of(DOCS / "index.md", "python")
     assert shown == code_of(REPOSITORY / "README.md", "python")[:1]
+
+
+def table(page, corner):
+    """The lines of the table that has this in its first cell."""
+    return re.search(rf"^\| {re.escape(corner)} \|(?:.*\n\|)*.*$", page.read_text("utf-8"), re.M)[0]
+
+
+@pytest.mark.parametrize(("corner", "page"), COPIED.items())
+def test_a_table_in_the_readme_is_that_of_its_page(corner, page):
+    shown = table(REPOSITORY / "README.md", corner)
+    assert shown.count("\n") > 5
+    assert shown == table(DOCS / page, corner)
+
+
+def test_the_rooms_are_told_as_they_are_tested():
+    lines = table(REPOSITORY / "CONTRIBUTING.md", "Room").splitlines()[2:]
+    told = {}
+    for room, _, allowed in (line.strip("| ").split(" | ") for line in lines):
+        told[room.strip("`/")] = set(re.findall(r"`(\w+)`", allowed))
+    assert told.pop("ground") == set()  # it says "ground", as the first four do
+    told["cli"] = MAY_IMPORT["cli"]  # it says "all"
+    assert told == MAY_IMPORT
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
