@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 
-# called as (step, output) with every output of the transformer, which may be a view
 Recorder = Callable[[int, Array], None]
+"""Called as (step, output) with every output of the transformer, which may be a view."""
 # of whatever a sampler calls it with: `flux.sampling.Velocity` is one, a denoiser's call another
 VelocityFunction = Callable[..., Array]
 

@@ -1,7 +1,9 @@
 from .environment import Environment as Environment
+from .job import Generated as Generated
 from .job import Hooks as Hooks
 from .job import Job as Job
 from .job import Progress as Progress
+from .job import Recorder as Recorder
 from .job import StepCallback as StepCallback
 from .memory import MemoryWarning as MemoryWarning
 from .properties import OpenVINOProperties as OpenVINOProperties

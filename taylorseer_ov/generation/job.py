@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..arrays import Array, Pictures
 from ..caching.plan import CachePlan
-from ..caching.policy import CachePolicy, Recorder
+from ..caching.policy import CachePolicy
+from ..caching.policy import Recorder as Recorder
 from ..flux.initial_image import InitialImage
 from .environment import Environment
 from .settings import ImageGenerationConfig
