@@ -12,7 +12,7 @@ from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
 
 if TYPE_CHECKING:
-    from ..pipelines.backends import Backend
+    from ..generation.setup import Backend
     from ..pipelines.tasks import Text2ImagePipeline
 
 Cache = TaylorSeerCacheConfig | str | None

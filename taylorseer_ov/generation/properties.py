@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class OpenVINOProperties(TypedDict, total=False):
-    """Properties by OpenVINO's names; any other is passed on as well, see `Text2ImagePipeline`.
+    """Properties by OpenVINO's names; any other is passed on as well.
+
+    One that is not listed gets past a type checker from a mapping:
+    `rare: dict[str, Any] = {"GPU_QUEUE_THROTTLE": "LOW"}` and then `**rare`.
 
     Attributes:
         INFERENCE_PRECISION_HINT: what a device computes in; f32 is the most exact.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..flux.embedding_cache import default_folder
 from ..flux.folder import FluxFolder
 from .settings import ImageGenerationConfig
+
+Backend = Literal["auto", "native", "python"]
 
 
 class Devices(NamedTuple):

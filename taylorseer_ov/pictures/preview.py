@@ -14,7 +14,7 @@ import base64
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,10 +23,8 @@ from ..arrays import Array, Pictures
 from ..files import write_over
 from ..flux.folder import FluxFolder
 from ..generation.settings import GenerationSettings, ImageGenerationConfig
+from ..newer_typing import Unpack
 from .preview_map import LatentPreview, read_preview
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 Show = Callable[[int, bytes], object]
 

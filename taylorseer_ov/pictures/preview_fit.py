@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,12 +19,10 @@ from ..caching.recording import FinalLatents
 from ..flux.latents import unpack_latents
 from ..generation.job import StepCallback
 from ..generation.settings import GenerationSettings
+from ..newer_typing import Unpack
 from .preview_map import LatentPreview
 from .quality import psnr
 from .result import GenerationResult
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class Observable(Protocol):

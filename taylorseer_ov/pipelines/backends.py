@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import openvino as ov
 
@@ -18,14 +18,13 @@ from ..generation.environment import Environment
 from ..generation.job import Choice, Job
 from ..generation.memory import MemoryWarning, available_bytes, memory_warning
 from ..generation.settings import ImageGenerationConfig, check_adapters
-from ..generation.setup import Devices, Setup, StaticShape
+from ..generation.setup import Backend, Devices, Setup, StaticShape
 from ..version import __version__, installed_version
 from ..warning import warn
 from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
 
-Backend = Literal["auto", "native", "python"]
 LORA_ADVICE = (
     "without openvino_genai, fuse them into the model: taylorseer-ov export MODEL OUT_DIR "
     "--lora PATH"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,16 +23,15 @@ from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallba
 from ..generation.properties import OpenVINOProperties
 from ..generation.report import GenerationReport, PerformanceMetrics
 from ..generation.settings import GenerationSettings, ImageGenerationConfig, model_defaults
-from ..generation.setup import Devices, Setup, StaticShape, memory_options
+from ..generation.setup import Backend, Devices, Setup, StaticShape, memory_options
+from ..newer_typing import Self, Unpack
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
+from .one_at_a_time import OneAtATime
 from .prompts import warn_about_prompt
 
 if TYPE_CHECKING:
-    # in typing from Python 3.11 on
-    from typing_extensions import Self, Unpack
-
-    from .backends import Backend, Backends
+    from .backends import Backends
 
 
 class FluxPipeline:
@@ -70,14 +67,13 @@ class FluxPipeline:
                 is that of the largest part. The transformer is compiled for the size asked for,
                 which rounds differently in the last bits. Python backend only, as are the next two.
             vae_tiling: decode pictures larger than 512 pixels in overlapping tiles, which changes
-                them slightly; see `tiled_vae`.
+                them slightly and takes a fraction of the memory.
             embedding_cache: folder in which encoded prompts are kept, at most 1 GiB of them, so
                 that repeated ones need no text encoder. True is the system's folder for such
                 things.
             properties: OpenVINO properties, such as `CACHE_DIR` or `INFERENCE_PRECISION_HINT`; and
                 `adapters`, an `openvino_genai.AdapterConfig` with LoRA adapters. Any property is
-                passed on; one that `OpenVINOProperties` does not list gets past a type checker from
-                a mapping: `rare: dict[str, Any] = {"GPU_QUEUE_THROTTLE": "LOW"}` and then `**rare`.
+                passed on, whether or not `OpenVINOProperties` lists it.
 
         Raises:
             FileNotFoundError, ModelFolderError: if the folder is missing or incomplete.
@@ -100,7 +96,7 @@ class FluxPipeline:
         self._backends = Backends(setup, backend)
         self._report: GenerationReport | None = None
         self._size: tuple[int, int] | None = None  # height and width of the latest generation
-        self._lock = threading.Lock()
+        self._alone = OneAtATime()
 
     def _usual(self) -> ImageGenerationConfig:
         """The settings of this task where the model's folder has no others."""
@@ -131,7 +127,11 @@ class FluxPipeline:
         return replace(self._config)
 
     def set_generation_config(self, config: ImageGenerationConfig) -> None:
-        """Set what `generate` starts from; checked and copied."""
+        """Set what `generate` starts from; checked and copied.
+
+        Raises:
+            TypeError, ValueError: for a value of the wrong kind or out of range; nothing is set.
+        """
         self._config = config.updated({})
 
     def reshape(
@@ -141,21 +141,23 @@ class FluxPipeline:
 
         The text length becomes the current configuration's `max_sequence_length`. The models are
         compiled anew by the next `generate` or `compile`.
+
+        Raises:
+            TypeError, ValueError: as `set_generation_config` does.
         """
-        self._config = self._config.updated(
-            {
-                "num_images_per_prompt": num_images_per_prompt,
-                "height": height,
-                "width": width,
-                "guidance_scale": guidance_scale,
-            }
-        )
+        shape = {"num_images_per_prompt": num_images_per_prompt, "height": height, "width": width}
+        self._config = self._config.updated(shape | {"guidance_scale": guidance_scale})
         self._backends.reshape(StaticShape.of(self._config))
 
     def compile(self, *devices: str, **properties: Unpack[OpenVINOProperties]) -> None:
         """Load and compile now, on one device or on three (text encoders, transformer, VAE).
 
         Without properties, those given to the constructor stay.
+
+        Raises:
+            TypeError: for another number of devices.
+            ValueError: for an unknown device, or adapters where openvino_genai cannot be used.
+            RuntimeError: if OpenVINO cannot compile a model there.
         """
         if len(devices) not in (1, 3):
             raise TypeError(
@@ -183,6 +185,9 @@ class FluxPipeline:
         Args:
             pictures: the picture to start from and the mask, as far as the task has them.
             callback, progress, recorder, stop, settings: as `generate` takes them.
+
+        Returns:
+            What `draw` takes.
         """
         text("prompt", prompt)
         hooks = Hooks(callback, progress, recorder, stop)
@@ -197,30 +202,24 @@ class FluxPipeline:
             self._backends.setup.static.require(asked)
         prompt_2 = prompt if asked.prompt_2 is None else asked.prompt_2
         warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
-        steps, strength = asked.num_inference_steps, asked.strength
-        sigmas = self._folder.sigmas(steps, *asked.size, strength)
+        sigmas = self._folder.sigmas(asked.num_inference_steps, *asked.size, asked.strength)
         guidance_scale = asked.guidance_scale if self._folder.guidance_embeds else None
         occasion = Occasion(sigmas, asked.size, guidance_scale)
         cache, cache_name = resolve_cache(asked.cache, occasion, self._folder)
         return Job(prompt, prompt_2, asked, sigmas, cache, cache_name, hooks, initial)
 
     def draw(self, job: Job) -> GenerationResult:
-        """Draw what was prepared."""
-        with self._alone():
+        """Draw what was prepared.
+
+        Raises:
+            RuntimeError: if the native backend was demanded and cannot do exactly this, or a
+                generation is already running in this pipeline.
+        """
+        with self._alone:
             return self._draw(job)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Refuse to generate twice at once: tokenizers and models serve one at a time."""
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("this pipeline is already generating; use one pipeline per thread")
-        try:
-            yield
-        finally:
-            self._lock.release()
-
     def _generate(self, prompt: str, *pictures: Any, **asked: Any) -> GenerationResult:
-        with self._alone():
+        with self._alone:
             return self._draw(self.prepare(prompt, *pictures, **asked))
 
     def _draw(self, job: Job) -> GenerationResult:
@@ -235,14 +234,15 @@ class FluxPipeline:
     def result(
         self, job: Job, drawn: Generated, choice: Choice, total_s: float
     ) -> GenerationResult:
-        """Put what a backend has drawn together with the account of it."""
+        """Put what a backend has drawn together with the account of it.
+
+        Args:
+            job, drawn, choice: what was asked of a backend, what it gave, and which one it was.
+            total_s: seconds of the whole call, without loading.
+        """
+        devices, load_s = self._backends.setup.devices, self._backends.load_s + drawn.load_s
         self._report = GenerationReport.of(
-            job,
-            drawn,
-            choice,
-            self._backends.setup.devices,
-            total_s=total_s,
-            load_s=self._backends.load_s + drawn.load_s,
+            job, drawn, choice, devices, total_s=total_s, load_s=load_s
         )
         recipe = Recipe.of(job, self._report, self.environment(job))
         return GenerationResult(drawn.pictures, self._report, recipe)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..caching.policy import Recorder
 from ..generation.job import Progress, StepCallback
 from ..generation.settings import GenerationSettings, ImageGenerationConfig
+from ..newer_typing import Unpack
 from ..pictures.result import GenerationResult
 from .base import FluxPipeline
-
-if TYPE_CHECKING:
-    # in typing from Python 3.11 on
-    from typing_extensions import Unpack
 
 REDRAWING = ImageGenerationConfig(guidance_scale=7.0, strength=0.6)
 FILLING = ImageGenerationConfig(guidance_scale=30.0, num_inference_steps=50)
@@ -115,6 +112,9 @@ class Image2ImagePipeline(FluxPipeline):
                 `width` if they are given.
             callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
 
+        Returns:
+            As `Text2ImagePipeline.generate` does.
+
         Raises, Warns:
             as `Text2ImagePipeline.generate`; ValueError too if the strength leaves no step.
         """
@@ -161,6 +161,9 @@ class InpaintingPipeline(FluxPipeline):
             mask_image: white where to draw, black where the picture stays. Whatever `image` may be;
                 arrays may also be bool or (height, width). Resized to the size that is drawn.
             callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
+
+        Returns:
+            As `Text2ImagePipeline.generate` does.
 
         Raises, Warns:
             as `Image2ImagePipeline.generate`.
