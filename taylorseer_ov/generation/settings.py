@@ -157,27 +157,26 @@ class ImageGenerationConfig:
             TypeError: for an unknown name (a near one is suggested) or a value of the wrong kind.
             ValueError: for a value out of range.
         """
+        if {"cache", "taylorseer_config"} <= set(settings):
+            raise TypeError("cache and taylorseer_config are two names for one setting")
+        known = sorted({*CHECKS, "callback"})
+        for name in settings:
+            if name not in (*CHECKS, *UNUSED_BY_FLUX, "taylorseer_config"):
+                raise TypeError(
+                    f"unknown setting {name!r}{nearest(name, known)} Known: {', '.join(known)}"
+                )
         changed = dataclasses.replace(self)
-        changed.update_generation_config(**settings)
+        for name, value in settings.items():
+            setattr(changed, name, value)
         return changed
 
-    def update_generation_config(self, **settings: Any) -> None:
+    def update_generation_config(self, /, **settings: Any) -> None:
         """Replace some settings.
 
         Raises:
             TypeError, ValueError: as `updated` does. Then nothing is replaced.
         """
-        if {"cache", "taylorseer_config"} <= set(settings):
-            raise TypeError("cache and taylorseer_config are two names for one setting")
-        known = sorted({*CHECKS, "callback"})
-        changed = dataclasses.replace(self)
-        for name, value in settings.items():
-            if name not in (*CHECKS, *UNUSED_BY_FLUX, "taylorseer_config"):
-                raise TypeError(
-                    f"unknown setting {name!r}{nearest(name, known)} Known: {', '.join(known)}"
-                )
-            setattr(changed, name, value)
-        vars(self).update(vars(changed))
+        vars(self).update(vars(self.updated(settings)))
 
     def validate(self) -> None:
         """Check all values, as native's `validate` does; here each was when it was set.

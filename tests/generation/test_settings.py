@@ -61,6 +61,11 @@ def test_several_settings_at_once_or_none():
         config.update_generation_config(widht=128)
 
 
+def test_a_name_from_a_stranger_s_file_may_be_any():
+    with pytest.raises(TypeError, match=r"unknown setting 'self'\. Known: adapters, cache"):
+        ImageGenerationConfig().updated({"self": 1})
+
+
 @pytest.mark.native
 def test_it_has_every_name_of_native_s_and_the_unused_ones_are_empty():
     import openvino_genai
