@@ -244,6 +244,7 @@ class FluxPipeline:
         self._report = GenerationReport.of(
             job, drawn, choice, devices, total_s=total_s, load_s=load_s
         )
+        self._size = job.settings.size
         recipe = Recipe.of(job, self._report, self.environment(job))
         return GenerationResult(drawn.pictures, self._report, recipe)
 

@@ -7,8 +7,9 @@ from PIL import Image
 from taylorseer_ov import Recipe, Text2ImagePipeline, demo_model_path
 from taylorseer_ov.batch.run import run_batch
 from taylorseer_ov.flux.parts import Part
+from taylorseer_ov.pipelines.stages import GenerationStages
 from tests.batch.common import assert_clean, line, statuses
-from tests.common import F32
+from tests.common import F32, PROMPT
 
 
 @pytest.fixture
@@ -85,3 +86,13 @@ def test_what_another_precision_has_left_is_not_used(loads, tmp_path):
         assert len(list(outcomes)) == (0 if stopped else 1)
     assert loads.count("FluxTransformer") == 2
     assert_clean(tmp_path)
+
+
+def test_after_a_picture_in_stages_latents_are_decoded_in_its_size():
+    pipeline = Text2ImagePipeline(demo_model_path(), low_memory=True, **F32)
+    job = pipeline.prepare(PROMPT, height=64, width=128, num_inference_steps=1)
+    stages = GenerationStages(pipeline)
+    made = {stage: stages.make(stage, job, {}) for stage in ("pooled", "text")}
+    denoised = stages.make("latents", job, made)
+    drawn = stages.finish(job, denoised)
+    assert np.array_equal(pipeline.decode(denoised["latents"]), drawn.data)
