@@ -4,7 +4,7 @@ openvino_genai's Flux has defects that change pictures or end the process. What 
 outside is mended here; what cannot is an obstacle, and the Python backend does it instead:
 
 - noise levels of FLUX.2 for FLUX.1 exports: the scheduler is made from a copy of its configuration
-  without `time_shift_type` (`_mended_scheduler`);
+  without `time_shift_type` (`Scheduler.to_native`);
 - pixels truncated instead of rounded: the VAE decoder's output is raised by half a grey level;
 - another `max_sequence_length` fails after the first call: the T5 encoder is replaced;
 - predicted steps counted as transformer runs: the report goes by the schedule;
@@ -21,7 +21,6 @@ outside is mended here; what cannot is an obstacle, and the Python backend does 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,10 @@ from ..caching.config import TaylorSeerCacheConfig
 from ..caching.plan import CachePlan
 from ..flux.folder import FluxFolder
 from ..flux.initial_image import InitialImage
+from ..flux.scheduler import Scheduler
 from ..genai import import_openvino_genai
 from ..generation.job import Denoised, Generated, Hooks, Job
 from ..generation.setup import Setup
-from ..model_files import read_json
 
 PIPELINES = {
     "text to image": "Text2ImagePipeline",
@@ -52,7 +51,9 @@ class NativeBackend:
         self._folder, self._devices, self._static = setup.folder, setup.devices, setup.static
         self._properties = dict(setup.properties)
         self._adapters = self._properties.get("adapters")
-        self._scheduler = _mended_scheduler(self._genai, setup.folder.path)
+        self._scheduler = Scheduler.from_config(
+            setup.folder.path / "scheduler" / "scheduler_config.json"
+        ).to_native()
         self._load(text_length)
 
     def _load(self, text_length: int) -> None:
@@ -166,15 +167,6 @@ class _Watch:
         except Exception as error:
             self.failure = error
         return self.failure is not None or self.latents is not None
-
-
-def _mended_scheduler(genai: Any, path: Path) -> Any:
-    config = read_json(path / "scheduler" / "scheduler_config.json")
-    config.pop("time_shift_type", None)
-    with tempfile.TemporaryDirectory() as folder:
-        mended = Path(folder) / "scheduler_config.json"
-        mended.write_text(json.dumps(config), encoding="utf-8")
-        return genai.Scheduler.from_config(mended)
 
 
 def _rounding_vae(genai: Any, folder: FluxFolder) -> Any:
