@@ -55,8 +55,8 @@ def initial_image(
     """Read a picture, and a mask if one is given, and bring them to a size.
 
     Args:
-        image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` of such
-            a shape, a PIL image, or the path of a file.
+        image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` or a
+            `GenerationResult` of such a shape, a PIL image, or the path of a file.
         mask_image: the same, grey or coloured; arrays may also be bool or (height, width). What is
             at least half bright is True.
         height, width: multiples of 16; those of the picture, rounded down, where None.
@@ -103,14 +103,15 @@ def _read(name: str, source: Any) -> Image:
                 return ImageOps.exif_transpose(opened)
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"{name}: {str(path)!r} cannot be read as a picture") from error
-    if type(source).__module__.startswith("openvino"):
-        source = source.data
-    if not isinstance(source, np.ndarray):
+    # a tensor, OpenVINO's or ours, or a result: in either it is an array, and of arrays a buffer
+    data = getattr(source, "data", None)
+    array = data if isinstance(data, np.ndarray) else source
+    if not isinstance(array, np.ndarray):
         raise TypeError(
-            f"{name} must be a uint8 array, an openvino.Tensor, a PIL image or a path, "
+            f"{name} must be a uint8 array, an openvino.Tensor, a result, a PIL image or a path, "
             f"got {source!r}"
         )
-    return Image.fromarray(_pixels(name, source))
+    return Image.fromarray(_pixels(name, array))
 
 
 def _pixels(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:

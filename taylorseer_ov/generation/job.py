@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ..arrays import Array, Pictures
+from ..arrays import Array, Pictures, Tensor
 from ..caching.plan import CachePlan
 from ..caching.policy import CachePolicy
 from ..caching.policy import Recorder as Recorder
@@ -15,9 +15,9 @@ from ..flux.initial_image import InitialImage
 from .environment import Environment
 from .settings import ImageGenerationConfig
 
-StepCallback = Callable[[int, int, Array], bool | None]
+StepCallback = Callable[[int, int, Tensor], bool | None]
 """Called as (step, num_steps, packed latents) after every step, the latents float32 of shape
-(N, tokens, 64); returning True stops."""
+(N, tokens, 64), an array with an `openvino.Tensor`'s members; returning True stops."""
 Progress = Callable[[int, int], None]
 """Called as (transformer runs done, runs in all)."""
 

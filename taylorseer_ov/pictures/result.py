@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import Pictures
+from ..arrays import Pictures, TensorMembers
 from ..files import write_numbered
 from ..generation.report import GenerationReport
 from .names import numbered_stems, stem_of
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class GenerationResult:
+class GenerationResult(TensorMembers):
     """Pictures and the account of how they were made.
+
+    It has what the `openvino.Tensor` that openvino_genai returns tells of itself, and numpy takes
+    it as the array it holds. Where OpenVINO wants a tensor, hand it `openvino.Tensor(result.data)`.
 
     Attributes:
         data: uint8 (N, height, width, 3).
@@ -38,6 +41,10 @@ class GenerationResult:
         from PIL import Image
 
         return [Image.fromarray(picture) for picture in self.data]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pictures:
+        """Return `data` for numpy, in another type or as a copy if numpy wants that."""
+        return np.array(self.data, dtype, copy=copy)
 
     def __repr__(self) -> str:
         count, height, width, _ = self.data.shape

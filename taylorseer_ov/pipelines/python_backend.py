@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arrays import Array, Pictures
+from ..arrays import Array, Pictures, as_tensor
 from ..caching.cached_velocity import start_cache
 from ..caching.policy import StandIn
 from ..flux.latents import image_position_ids, unpack_latents
@@ -140,6 +140,8 @@ def _ends_after(step: int, latents: Array, velocity: StandIn, job: Job) -> bool:
     hooks, mask = job.hooks, velocity.mask
     if hooks.progress is not None and mask[step]:
         hooks.progress(sum(mask), job.expected_runs(mask))
-    if hooks.callback is not None and hooks.callback(step, job.num_steps, latents.copy()):
-        return True
+    if hooks.callback is not None:
+        seen = as_tensor(latents.copy())
+        if hooks.callback(step, job.num_steps, seen):
+            return True
     return hooks.stop is not None and hooks.stop()
