@@ -96,7 +96,7 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
     return array.view(Tensor)
 
 
-def plain_array(values: Any) -> NDArray[Any]:
-    """Return the array of a tensor, ours or OpenVINO's, of a result, or of what numpy can read."""
-    data = getattr(values, "data", None)  # of other arrays a buffer
-    return data if isinstance(data, np.ndarray) else np.asarray(values)
+def held_array(values: Any) -> Any:
+    """Return the array that a tensor, ours or OpenVINO's, or a result holds; else `values`."""
+    data = getattr(values, "data", None)  # of an array a buffer
+    return data if isinstance(data, np.ndarray) else values

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import held_array
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -103,9 +105,7 @@ def _read(name: str, source: Any) -> Image:
                 return ImageOps.exif_transpose(opened)
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"{name}: {str(path)!r} cannot be read as a picture") from error
-    # a tensor, OpenVINO's or ours, or a result: in either it is an array, and of arrays a buffer
-    data = getattr(source, "data", None)
-    array = data if isinstance(data, np.ndarray) else source
+    array = held_array(source)
     if not isinstance(array, np.ndarray):
         raise TypeError(
             f"{name} must be a uint8 array, an openvino.Tensor, a result, a PIL image or a path, "

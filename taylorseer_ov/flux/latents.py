@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, held_array
+from .folder import FluxFolder
 
 
 def pack_latents(latents: Array) -> Array:
@@ -26,6 +29,28 @@ def unpack_latents(tokens: Array, height: int, width: int) -> Array:
     batch, _, features = tokens.shape
     patches = tokens.reshape(batch, height // 2, width // 2, features // 4, 2, 2)
     return patches.transpose(0, 3, 1, 4, 2, 5).reshape(batch, features // 4, height, width)
+
+
+def packed_latents(values: Any, folder: FluxFolder, height: int, width: int) -> Array:
+    """Read packed latents, float32 (N, tokens, 4C), of pictures of a size in pixels.
+
+    Args:
+        values: an array, an `openvino.Tensor`, or anything else that numpy makes an array of.
+
+    Raises:
+        TypeError, ValueError: for what has no numbers or another shape.
+    """
+    array = np.asarray(held_array(values))
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"latents must be an array of numbers or a tensor, got {values!r:.200}")
+    expected = height * width // (2 * folder.vae_scale) ** 2, 4 * folder.latent_channels
+    if array.ndim != 3 or not len(array) or array.shape[1:] != expected:
+        raise ValueError(
+            f"latents of pictures of {width}x{height} have the shape "
+            f"(N, {expected[0]}, {expected[1]}), got {array.shape}; those of another size need "
+            "its height and width"
+        )
+    return array.astype(np.float32, copy=False)
 
 
 def image_position_ids(rows: int, columns: int) -> Array:

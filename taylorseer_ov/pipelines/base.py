@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Tensor, as_tensor
 from ..caching.decision import resolve_cache
 from ..caching.occasion import Occasion
 from ..caching.policy import Recorder
 from ..checks import text
 from ..flux.initial_image import initial_image
+from ..flux.latents import packed_latents
 from ..generation.environment import Environment
 from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
 from ..generation.report import GenerationReport, PerformanceMetrics
@@ -120,15 +122,18 @@ class FluxPipeline(LoadablePipeline):
 
     def decode(
         self, latents: Any, *, height: int | None = None, width: int | None = None
-    ) -> NDArray[np.uint8]:
-        """Turn packed latents, such as a callback gets, into pictures (N, height, width, 3).
+    ) -> Tensor:
+        """Turn packed latents, such as a callback gets, into pictures uint8 (N, height, width, 3).
 
         The size is that of the generation under way, or else of the last one, unless given.
+
+        Raises:
+            TypeError, ValueError: for what is no latents of that size.
         """
         known = self._size or (self._config.height, self._config.width)
         size = replace(self._config, height=height or known[0], width=width or known[1]).size
-        backend = self._backends.load_python()
-        return backend.decode(np.asarray(getattr(latents, "data", latents)), *size)
+        packed = packed_latents(latents, self._folder, *size)
+        return as_tensor(self._backends.load_python().decode(packed, *size))
 
     def get_performance_metrics(self) -> PerformanceMetrics:
         """Return the times of the last generation under openvino_genai's names, in milliseconds.

@@ -107,9 +107,9 @@ class Image2ImagePipeline(FluxPipeline):
 
         Args:
             prompt: what to draw.
-            image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` of
-                such a shape, a PIL image, or the path of a file. It is resized to `height` and
-                `width` if they are given.
+            image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` or
+                `GenerationResult` of such a shape, a PIL image, or the path of a file. It is
+                resized to `height` and `width` if they are given.
             callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
 
         Returns:

@@ -5,6 +5,7 @@ import openvino as ov
 import pytest
 from PIL import Image
 
+from taylorseer_ov.arrays import as_tensor
 from taylorseer_ov.flux.initial_image import initial_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
@@ -24,7 +25,8 @@ def png(tmp_path):
 
 
 def test_every_kind_of_picture_is_read(png):
-    for image in (PIXELS, PIXELS[None], Image.fromarray(PIXELS), png, str(png), ov.Tensor(PIXELS)):
+    arrays = (PIXELS, PIXELS[None], ov.Tensor(PIXELS), as_tensor(PIXELS), as_tensor(PIXELS[None]))
+    for image in (*arrays, Image.fromarray(PIXELS), png, str(png)):
         initial = read(image)
         assert initial.mask_image is None
         assert initial.size == (32, 48)
@@ -37,7 +39,8 @@ def test_every_kind_of_mask_is_read(tmp_path):
     Image.fromarray(grey).save(path)
     coloured = np.repeat(grey[..., None], 3, axis=2)
     masks = (MASK, grey, grey[..., None], grey[None, ..., None], coloured, coloured[None])
-    for mask in (*masks, Image.fromarray(MASK), Image.fromarray(coloured), path, ov.Tensor(grey)):
+    tensors = (ov.Tensor(grey), as_tensor(grey), as_tensor(MASK))
+    for mask in (*masks, *tensors, Image.fromarray(MASK), Image.fromarray(coloured), path):
         assert np.array_equal(read(PIXELS, mask).mask_image, MASK)
 
 

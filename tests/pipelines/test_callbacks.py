@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import openvino as ov
 import pytest
 
 from tests.common import PROMPT
@@ -45,6 +46,34 @@ def test_decoding_in_a_callback_takes_the_size_of_this_generation(pipeline):
         settings = {"height": height, "width": width, "num_inference_steps": 1}
         pipeline.generate(PROMPT, callback=callback, **settings)
         assert shapes.pop() == (1, height, width, 3)
+
+
+def test_latents_and_what_they_decode_to_are_arrays_and_tensors(pipeline):
+    seen = []
+    result = pipeline.generate(PROMPT, callback=lambda *step: seen.append(step[2]), **SHORT)
+    latents = seen[-1]
+    assert (latents.element_type, latents.get_shape()) == (ov.Type.f32, [1, 64, 64])
+    assert np.array_equal(latents.data[0], np.asarray(latents)[0])
+    for given in (latents, latents.data, latents[:], ov.Tensor(latents), latents.data.tolist()):
+        pictures = pipeline.decode(given)
+        assert (pictures.element_type, pictures.get_shape()) == (ov.Type.u8, [1, 128, 128, 3])
+        assert np.array_equal(pictures.data[0], result.data[0])
+        assert np.array_equal(pictures, result.data)
+
+
+@pytest.mark.parametrize(
+    ("latents", "size", "error", "told"),
+    [
+        (np.zeros((1, 64, 64)), (128, 64), ValueError, r"of 64x128 .* \(N, 32, 64\), got \(1, 64,"),
+        (np.zeros((64, 64)), (128, 128), ValueError, r"shape \(N, 64, 64\), got \(64, 64\)"),
+        (np.zeros((0, 64, 64)), (128, 128), ValueError, r"got \(0, 64, 64\)"),
+        ("latents", (128, 128), TypeError, "an array of numbers or a tensor, got 'latents'"),
+        (None, (128, 128), TypeError, "got None"),
+    ],
+)
+def test_what_is_no_latents_is_refused(pipeline, latents, size, error, told):
+    with pytest.raises(error, match=told):
+        pipeline.decode(latents, height=size[0], width=size[1])
 
 
 def test_stopping_after_the_last_step_is_no_interruption(pipeline):

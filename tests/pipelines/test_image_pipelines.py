@@ -198,6 +198,18 @@ def test_a_size_that_is_given_and_one_that_is_the_picture_s(image_to_image, red_
     assert (given.report.height, given.report.width) == (64, 96)
 
 
+def test_a_result_is_a_picture_to_start_from(pipeline, image_to_image, red_circle):
+    result = pipeline.generate(RED)
+    settings = {"strength": 0.5, "num_inference_steps": 4}
+    drawn = image_to_image.generate(GREEN, result, **settings)
+    assert np.array_equal(drawn.data, image_to_image.generate(GREEN, red_circle, **settings).data)
+    two = pipeline.generate(
+        RED, num_images_per_prompt=2, height=64, width=64, num_inference_steps=1
+    )
+    with pytest.raises(ValueError, match=r"image must have the shape .*, got \(2, 64, 64, 3\)"):
+        image_to_image.generate(GREEN, two)
+
+
 def test_several_pictures_from_one(image_to_image, red_circle):
     settings = {"num_inference_steps": 4, "strength": 0.8}
     pair = image_to_image.generate(GREEN, red_circle, num_images_per_prompt=2, **settings).data
