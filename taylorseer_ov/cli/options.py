@@ -58,18 +58,6 @@ def take_words(arguments: argparse.Namespace, *needed: str) -> None:
         arguments.prompt = sys.stdin.read().strip()
 
 
-def model_path(name: str) -> Path:
-    """Return the folder of a model: a folder's path, `demo`, or a hub id, which is downloaded."""
-    from ..export.hub import download_exported, is_hub_id
-    from ..flux.folder import demo_model_path
-
-    if name == "demo":
-        return demo_model_path()
-    if not Path(name).exists() and is_hub_id(name):
-        return download_exported(name)
-    return Path(name)
-
-
 # --- the pipeline ------------------------------------------------------------------------------
 
 
@@ -107,8 +95,9 @@ def make_pipeline(
     if arguments.precision:
         properties["INFERENCE_PRECISION_HINT"] = arguments.precision
     return Text2ImagePipeline(
-        model_path(arguments.model),
+        arguments.model,
         parse_devices(arguments.device or "CPU"),
+        lazy=True,  # everything else is checked first
         backend=backend or arguments.backend or "auto",
         low_memory=arguments.low_memory,
         vae_tiling=arguments.vae_tiling,

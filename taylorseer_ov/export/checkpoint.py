@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..flux.folder_checks import FILL_CLASS
-from .hub import explain
+from ..flux.hub import explain
 
 HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 VARIANT_FILES = "*.*.safetensors"  # such as model.fp16.safetensors; diffusers loads the plain ones

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..flux.hub import first_line, is_hub_id
 from .checkpoint import Checkpoint, ExportError, count_parameters, download, require_space
 from .compression import Compression
 from .conversion import check_tokenizers, convert, mend_configs
-from .hub import first_line, is_hub_id
 from .lora import Lora, check_class, check_files, fuse
 from .output import appear_when_whole
 from .proof import compare_with_torch, draw_one_step

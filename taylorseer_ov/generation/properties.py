@@ -5,6 +5,7 @@ Source: `openvino.properties`, and docs.openvino.ai under "Query Device Properti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
@@ -54,3 +55,19 @@ class OpenVINOProperties(TypedDict, total=False):
     MODEL_PRIORITY: Literal["LOW", "MEDIUM", "HIGH"] | hint.Priority
     DEVICE_ID: str
     adapters: Any
+
+
+def all_properties(config: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties of a dictionary and those given as keywords, which go before it.
+
+    Raises:
+        TypeError: if `config` is no dictionary with texts as keys.
+    """
+    if config is None:
+        return dict(given)
+    if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
+        raise TypeError(
+            "config must be a dictionary of OpenVINO properties, such as "
+            f"{{'CACHE_DIR': 'compiled'}}, got {config!r}"
+        )
+    return dict(config) | dict(given)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..checks import nearest
 from ..flux.embedding_cache import default_folder
 from ..flux.folder import FluxFolder
 from .settings import ImageGenerationConfig
 
 Backend = Literal["auto", "native", "python"]
+Device = str | tuple[str, str, str] | Mapping[str, str]
+"""One OpenVINO device for all parts, three as in `Devices`, or a dictionary with its names."""
 
 
 class Devices(NamedTuple):
@@ -26,6 +29,48 @@ class Devices(NamedTuple):
     text_encode: str
     denoise: str
     vae: str
+
+    @classmethod
+    def of(cls, device: Device) -> Devices:
+        """Read devices in any case; what a dictionary does not name runs on the CPU.
+
+        Raises:
+            TypeError: if it is none of the three forms.
+            ValueError: for a dictionary with another name, or an empty text.
+        """
+        if isinstance(device, str):
+            named = dict.fromkeys(cls._fields, device)
+        elif isinstance(device, Mapping):
+            named = dict.fromkeys(cls._fields, "CPU") | {
+                _part(name): device[name] for name in device
+            }
+        elif isinstance(device, Sequence) and len(device) == len(cls._fields):
+            named = dict(zip(cls._fields, device, strict=True))
+        else:
+            raise TypeError(
+                f"device must be one device, or three: {', '.join(cls._fields)}, as a tuple or a "
+                f"dictionary; got {device!r}"
+            )
+        return cls(**{part: _device(part, name) for part, name in named.items()})
+
+
+def _part(name: object) -> str:
+    """Which part a dictionary means; openvino_genai adds _device to the names."""
+    part = str(name).removesuffix("_device")
+    if part not in Devices._fields:
+        raise ValueError(
+            f"no part of the pipeline is called {name!r}{nearest(part, Devices._fields)} "
+            f"The parts are {', '.join(Devices._fields)}"
+        )
+    return part
+
+
+def _device(part: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the device for {part} must be a text such as 'CPU', got {name!r}")
+    if not name.strip():
+        raise ValueError(f"the device for {part} is an empty text; say CPU, GPU or NPU")
+    return name.strip().upper()
 
 
 @dataclass(frozen=True)

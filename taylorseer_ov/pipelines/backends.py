@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import openvino as ov
 
-from ..flux.devices import check_device, device_name, has_own_memory, precision_bits
+from ..flux.devices import device_name, has_own_memory, precision_bits
 from ..flux.noise import noise_of_seeds
 from ..flux.tokenizer import Tokenizer
 from ..generation.environment import Environment
@@ -43,7 +43,7 @@ class Backends:
         tokenizers: CLIP's and T5's.
 
     Raises:
-        ValueError: for an unknown device or backend.
+        ValueError: for an unknown backend.
         RuntimeError: if `"native"` is demanded and openvino_genai cannot be used for this.
     """
 
@@ -62,8 +62,6 @@ class Backends:
 
     def set_devices(self, devices: Devices, properties: Mapping[str, Any]) -> None:
         """Choose where and how the models are compiled, anew when they are next needed."""
-        for device in devices:
-            check_device(device)
         adapters = properties.get("adapters")
         if adapters is None:
             properties = {name: properties[name] for name in properties if name != "adapters"}
@@ -80,6 +78,12 @@ class Backends:
         """Fix all shapes; the models are compiled anew when they are next needed."""
         self.setup = replace(self.setup, static=static)
         self.unload()
+
+    @property
+    def needs_shape(self) -> bool:
+        """Whether nothing can be loaded before `reshape`."""
+        has_npu = any(device.startswith("NPU") for device in self.setup.devices)
+        return has_npu and self.setup.static is None
 
     def choose(self, job: Job) -> Choice:
         """Return the backend for a job and the reason.
@@ -175,8 +179,7 @@ class Backends:
     def _begin_load(self) -> float:
         # one at a time: two copies of a large transformer would not fit
         self.unload()
-        has_npu = any(device.startswith("NPU") for device in self.setup.devices)
-        if has_npu and self.setup.static is None:
+        if self.needs_shape:
             raise ValueError(
                 "an NPU needs fixed shapes: call "
                 "reshape(num_images_per_prompt, height, width, guidance_scale) first"

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..flux.devices import check_device
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
-from ..generation.properties import OpenVINOProperties
+from ..flux.hub import find_model
+from ..generation.properties import OpenVINOProperties, all_properties
 from ..generation.settings import ImageGenerationConfig, model_defaults
-from ..generation.setup import Backend, Devices, Setup, StaticShape, memory_options
+from ..generation.setup import Backend, Device, Devices, Setup, StaticShape, memory_options
 from ..newer_typing import Self, Unpack
 from .one_at_a_time import OneAtATime
 
@@ -31,20 +33,26 @@ class LoadablePipeline:
     def __init__(
         self,
         models_path: str | Path,
-        device: str | tuple[str, str, str] = "CPU",
+        device: Device | None = None,
         *,
+        lazy: bool = False,
+        config: Mapping[str, Any] | None = None,
         backend: Backend = "auto",
         low_memory: bool = False,
         vae_tiling: bool = False,
         embedding_cache: str | Path | bool | None = None,
         **properties: Unpack[OpenVINOProperties],
     ) -> None:
-        """Check a model folder. The models are compiled by the first `generate`, or by `compile`.
+        """Check a model folder and, given a device, load and compile its models.
 
         Args:
-            models_path: folder written by `scripts/export_model.py`, or `demo_model_path()`.
-            device: an OpenVINO device for all parts, or three: for the text encoders, the
-                transformer and the VAE.
+            models_path: a folder that `taylorseer-ov export` wrote, `"demo"`, or the hub id of an
+                exported model, which is downloaded.
+            device: one for all parts, or three: for the text encoders, the transformer and the VAE,
+                as a tuple or as a dictionary (see `Devices.of`). None waits for `compile` or the
+                first `generate`, on the CPU.
+            lazy: wait although there is a device, as `low_memory` does, and an NPU until `reshape`.
+            config: OpenVINO properties as a dictionary, beside those given as keywords.
             backend: `"native"` runs openvino_genai, `"python"` the OpenVINO runtime and numpy.
                 `"auto"` takes native where it does exactly what is asked, else Python; the report
                 says why.
@@ -61,25 +69,34 @@ class LoadablePipeline:
                 passed on, whether or not `OpenVINOProperties` lists it.
 
         Raises:
-            FileNotFoundError, ModelFolderError: if the folder is missing or incomplete.
-            ValueError: for an unknown device or backend.
-            RuntimeError: if `backend="native"` and openvino_genai cannot be used.
+            FileNotFoundError, ModelFolderError, HubError: if the model is missing or incomplete.
+            TypeError, ValueError: for an unknown device or backend.
+            RuntimeError: if `backend="native"` and openvino_genai cannot be used, or OpenVINO
+                cannot compile a model there.
+
+        Warns:
+            MemoryWarning: if the models and a picture are unlikely to fit into memory.
         """
         from .backends import Backends
 
-        self._folder = FluxFolder.read(models_path, self._task)
-        config = model_defaults(self._folder.path, self._folder.defaults, self._usual())
-        if self._task != "text to image":  # the picture's own size goes before a model's
-            config = replace(config, height=None, width=None)
-        self._config = config
-        setup = Setup(
-            self._folder,
-            Devices(*([device] * 3 if isinstance(device, str) else device)),
-            properties,
-            memory_options(low_memory, vae_tiling, embedding_cache),
-        )
+        if not isinstance(lazy, bool):
+            raise TypeError(f"lazy must be True or False, got {lazy!r}")
+        devices = available(Devices.of("CPU" if device is None else device))
+        memory = memory_options(low_memory, vae_tiling, embedding_cache)
+        self._folder = FluxFolder.read(find_model(models_path), self._task)
+        self._config = self._defaults()
+        setup = Setup(self._folder, devices, all_properties(config, properties), memory)
         self._backends = Backends(setup, backend)
         self._alone = OneAtATime()
+        if not (lazy or device is None or memory.low_memory or self._backends.needs_shape):
+            self._backends.load_first(self._config)
+
+    def _defaults(self) -> ImageGenerationConfig:
+        """The settings of a pipeline that nobody has changed."""
+        config = model_defaults(self._folder.path, self._folder.defaults, self._usual())
+        if self._task == "text to image":
+            return config
+        return replace(config, height=None, width=None)  # the picture's size goes before a model's
 
     def _usual(self) -> ImageGenerationConfig:
         """The settings of this task where the model's folder has no others."""
@@ -132,24 +149,50 @@ class LoadablePipeline:
         self._config = self._config.updated(shape | {"guidance_scale": guidance_scale})
         self._backends.reshape(StaticShape.of(self._config))
 
-    def compile(self, *devices: str, **properties: Unpack[OpenVINOProperties]) -> None:
-        """Load and compile now, on one device or on three (text encoders, transformer, VAE).
+    def compile(
+        self,
+        *devices: Device,
+        device: Device | None = None,
+        text_encode_device: str | None = None,
+        denoise_device: str | None = None,
+        vae_device: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        **properties: Unpack[OpenVINOProperties],
+    ) -> None:
+        """Load and compile now, on one device or on three.
 
-        Without properties, those given to the constructor stay.
+        Args:
+            devices: one for all parts, in any form that the constructor takes; or three texts: for
+                the text encoders, the transformer and the VAE. None at all: where they were.
+            device: another way to say the one.
+            text_encode_device, denoise_device, vae_device: another way to say the three.
+            config: OpenVINO properties as a dictionary, beside those given as keywords.
+            properties: OpenVINO properties. Without any, those given to the constructor stay.
 
         Raises:
-            TypeError: for another number of devices.
-            ValueError: for an unknown device, or adapters where openvino_genai cannot be used.
+            TypeError: for another number of devices, or one that is said twice.
+            ValueError: for an unknown device, adapters where openvino_genai cannot be used, or an
+                NPU before `reshape`.
             RuntimeError: if OpenVINO cannot compile a model there.
         """
-        if len(devices) not in (1, 3):
-            raise TypeError(
-                "compile takes one device, or three: text_encode_device, denoise_device, "
-                f"vae_device; got {len(devices)}"
-            )
-        chosen = Devices(*(devices * 3 if len(devices) == 1 else devices))
-        self._backends.set_devices(chosen, properties or self._backends.setup.properties)
+        parts = (text_encode_device, denoise_device, vae_device)
+        setup = self._backends.setup
+        chosen = chosen_devices(devices, device, parts) or setup.devices
+        self._backends.set_devices(
+            available(chosen), all_properties(config, properties) or setup.properties
+        )
         self._backends.load_first(self._config)
+
+    def export_model(self, export_path: str | Path) -> None:
+        """Refuse, as openvino_genai does for Flux.
+
+        Raises:
+            RuntimeError: in every case; it says what to use instead.
+        """
+        raise RuntimeError(
+            "Blob export is supported only for Stable Diffusion XL pipelines; to load compiled "
+            "models faster, give the constructor CACHE_DIR, a folder that keeps them"
+        )
 
     @property
     def backends(self) -> Backends:
@@ -160,3 +203,43 @@ class LoadablePipeline:
     def folder(self) -> FluxFolder:
         """The checked model folder."""
         return self._folder
+
+
+def chosen_devices(
+    listed: tuple[Any, ...], device: Device | None, parts: tuple[str | None, ...]
+) -> Devices | None:
+    """Read the devices that `compile` was told, in whatever way; None if it was told none.
+
+    Args:
+        listed: those without a name.
+        device: the one for all parts.
+        parts: those with the name of a part, None where it was not given.
+
+    Raises:
+        TypeError: for another number of devices, or one that is said twice.
+    """
+    if len(listed) == 1 and parts == (None,) * 3 and device is None:
+        return Devices.of(listed[0])
+    if device is not None and not listed and parts == (None,) * 3:
+        return Devices.of(device)
+    given = [*listed, *(part for part in parts[len(listed) :] if part is not None)]
+    doubled = [part for part in parts[: len(listed)] if part is not None]
+    if device is None and not given:
+        return None
+    if device is not None or doubled or len(given) != len(parts):
+        raise TypeError(
+            "compile takes one device, or three: text_encode_device, denoise_device, vae_device; "
+            f"got {len(given) + len(doubled) + (device is not None)}"
+        )
+    return Devices.of(tuple(given))
+
+
+def available(devices: Devices) -> Devices:
+    """Return the devices, if OpenVINO has them all.
+
+    Raises:
+        ValueError: naming the one it does not have, and those it has.
+    """
+    for device in devices:
+        check_device(device)
+    return devices

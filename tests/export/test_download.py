@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from taylorseer_ov.cli import main
-from taylorseer_ov.export import hub
 from taylorseer_ov.export.checkpoint import ExportError
 from taylorseer_ov.export.export import export_model
+from taylorseer_ov.flux import hub
 from tests.export.common import HUB_ID, names, raise_, write_source
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and its friends warn at every import

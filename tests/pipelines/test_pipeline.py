@@ -153,7 +153,7 @@ def test_a_device_for_each_part(pipeline):
 
 
 def test_an_npu_is_told_to_be_reshaped_first(monkeypatch):
-    monkeypatch.setattr("taylorseer_ov.pipelines.backends.check_device", lambda device: None)
+    monkeypatch.setattr("taylorseer_ov.pipelines.loading.check_device", lambda device: None)
     parts = Text2ImagePipeline(demo_model_path(), backend="python")
     with pytest.raises(ValueError, match="an NPU needs fixed shapes: call reshape"):
         parts.compile("CPU", "NPU", "CPU")
