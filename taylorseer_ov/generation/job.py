@@ -77,6 +77,12 @@ class Job:
         """Steps that are taken: fewer than `num_inference_steps` if the strength is below 1."""
         return len(self.sigmas) - 1
 
+    @property
+    def keeps_unmasked(self) -> bool:
+        """Whether the pixels outside a mask are the given picture's."""
+        masked = self.initial is not None and self.initial.mask_image is not None
+        return masked and self.settings.keep_unmasked
+
     def expected_runs(self, mask: Sequence[bool]) -> int:
         """Transformer runs this takes, given the steps so far: exact if a plan decides.
 

@@ -40,6 +40,8 @@ class GenerationReport:
         seed: of the initial noise, None if a generator of the caller's drew it.
         width, height: of a picture, in pixels.
         num_inference_steps: those asked for; a strength below 1 takes fewer.
+        keep_unmasked: whether the pixels outside a mask are the given picture's; False too where
+            there was no mask.
         strength, num_images_per_prompt, guidance_scale, max_sequence_length: as in
             `ImageGenerationConfig`.
         devices: of the text encoders, the transformer and the VAE.
@@ -64,6 +66,7 @@ class GenerationReport:
     height: int
     num_inference_steps: int
     strength: float
+    keep_unmasked: bool
     num_images_per_prompt: int
     guidance_scale: float
     max_sequence_length: int
@@ -104,6 +107,7 @@ class GenerationReport:
             height=height,
             num_inference_steps=settings.num_inference_steps,
             strength=float(settings.strength),
+            keep_unmasked=job.keeps_unmasked,
             num_images_per_prompt=settings.num_images_per_prompt,
             guidance_scale=float(settings.guidance_scale),
             max_sequence_length=settings.max_sequence_length,
@@ -162,6 +166,7 @@ class GenerationReport:
         image = f" + image {self.image_encoding_s:.3f}" if self.image_encoding_s else ""
         devices = " / ".join(dict.fromkeys(self.devices))
         strength = f", strength {self.strength:g}" if self.strength != 1 else ""
+        kept = ", pixels outside the mask kept" if self.keep_unmasked else ""
         lines = [
             f"{self.backend} backend: {self.backend_reason}",
             f"cache: {self.cache}",
@@ -169,7 +174,7 @@ class GenerationReport:
             f"transformer{ended}",
             f"{self.width}x{self.height}, {self.num_images_per_prompt} at once, "
             f"seed {'of the generator' if self.seed is None else self.seed}, "
-            f"guidance {self.guidance_scale:g}{strength}, on {devices}",
+            f"guidance {self.guidance_scale:g}{strength}{kept}, on {devices}",
             f"total {self.total_s:.3f} s = text {self.text_encoding_s:.3f}{image}"
             f" + {self._account.describe('step')}"
             f" + VAE {self.vae_s:.3f} + rest; load {self.load_s:.2f} s",

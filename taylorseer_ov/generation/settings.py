@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
+
 from ..caching.decision import Cache, as_cache
 from ..caching.presets import PRESETS
 from ..checks import nearest, number, text, whole_number
@@ -45,6 +47,12 @@ def _strength(name: str, value: Any) -> float:
     return strength
 
 
+def _keep_unmasked(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def _generator(name: str, value: Any) -> Any:
     if value is not None and not hasattr(value, "randn_tensor"):
         raise TypeError(f"{name} must have a randn_tensor(shape) method, got {value!r}")
@@ -66,6 +74,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "num_images_per_prompt": lambda name, value: whole_number(name, value, 1),
     "max_sequence_length": lambda name, value: whole_number(name, value, 1, MAX_TEXT_LENGTH),
     "strength": _strength,
+    "keep_unmasked": _keep_unmasked,
     "rng_seed": lambda name, value: whole_number(name, value, 0, MAX_SEED),
     "generator": _generator,
     "cache": lambda name, value: as_cache(value),
@@ -89,6 +98,9 @@ class ImageGenerationConfig:
         max_sequence_length: tokens of text that the T5 encoder reads, at most 512.
         strength: how much of a given picture is drawn anew: 1 starts from noise alone, less skips
             the first steps. Always 1 for text to image.
+        keep_unmasked: whether inpainting gives back the pixels outside the mask as they were, and
+            what is drawn fades in inside its edge (`flux.overlay`). False: all pixels as they were
+            decoded, which differ outside too, as in openvino_genai.
         rng_seed: seed of the initial noise; equal seeds give equal pictures.
         generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
         cache: a preset ("high", "balanced", "fast"), the path of a saved plan, a
@@ -107,6 +119,7 @@ class ImageGenerationConfig:
     num_images_per_prompt: int = 1
     max_sequence_length: int = 512
     strength: float = 1.0
+    keep_unmasked: bool = True
     rng_seed: int = 42
     generator: NoiseGenerator | None = None
     cache: Cache = None
@@ -202,6 +215,7 @@ class GenerationSettings(TypedDict, total=False):
     num_images_per_prompt: int
     max_sequence_length: int
     strength: float
+    keep_unmasked: bool
     rng_seed: int
     generator: NoiseGenerator | None
     cache: Cache

@@ -20,7 +20,9 @@ from ..generation.report import GenerationReport
 from ..generation.settings import ImageGenerationConfig
 from .png import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, read_texts
 
-RECIPE_FORMAT = "taylorseer_ov.Recipe/1"
+RECIPE_FORMAT = "taylorseer_ov.Recipe/2"
+FIRST_FORMAT = "taylorseer_ov.Recipe/1"
+NEW_IN_SECOND = {"keep_unmasked": False}  # settings, as they were before there were any
 OBJECTS = ("generator", "adapters")  # settings that a picture cannot hold
 MOST_STEPS = 2000  # a stranger's plan is a matrix of steps by steps
 # of the fields that are values of JSON
@@ -193,12 +195,14 @@ class Recipe:
         name, _, version = str(found).rpartition("/")
         if name != RECIPE_FORMAT.rpartition("/")[0]:
             raise RecipeError(f"no recipe: its 'format' is not {RECIPE_FORMAT!r}")
-        if found != RECIPE_FORMAT:
+        if found not in (RECIPE_FORMAT, FIRST_FORMAT):
             raise RecipeError(
                 f"a recipe of format {version!r:.20}, which this version of taylorseer_ov does not "
                 f"know ({RECIPE_FORMAT}); a newer one wrote it: pip install -U taylorseer-ov"
             )
         try:
+            if found == FIRST_FORMAT:
+                values["asked"] |= NEW_IN_SECOND
             return cls._from_dict(values)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise RecipeError(f"a damaged recipe: {error}") from None

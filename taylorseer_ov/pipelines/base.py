@@ -17,6 +17,7 @@ from ..caching.policy import Recorder
 from ..checks import text
 from ..flux.initial_image import initial_image
 from ..flux.latents import packed_latents
+from ..flux.overlay import overlay
 from ..generation.environment import Environment
 from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
 from ..generation.report import GenerationReport, PerformanceMetrics
@@ -92,6 +93,8 @@ class FluxPipeline(LoadablePipeline):
         self._size = job.settings.size
         start_s = time.perf_counter()
         drawn = backend.generate(job)
+        if job.initial is not None and job.settings.keep_unmasked:
+            drawn = replace(drawn, pictures=overlay(drawn.pictures, job.initial))
         total_s = time.perf_counter() - start_s - drawn.load_s
         return self.result(job, drawn, choice, total_s)
 

@@ -123,8 +123,8 @@ def test_other_texts_are_no_recipes(text):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "taylorseer_ov.Recipe/2"}, "format '2', which .* a newer one wrote it"),
-        ({"format": "other/1"}, "its 'format' is not 'taylorseer_ov.Recipe/1'"),
+        ({"format": "taylorseer_ov.Recipe/3"}, "format '3', which .* a newer one wrote it"),
+        ({"format": "other/1"}, "its 'format' is not 'taylorseer_ov.Recipe/2'"),
         ({"camera": "x"}, "its recipe must have prompt, asked"),
         ({"index": 1}, "index must be a whole number from 0 to 0, got 1"),
         ({"plan": {"mask": "C" * 10**6}}, "its plan has not 9 steps"),

@@ -88,10 +88,44 @@ def test_full_strength_forgets_the_picture(image_to_image, red_circle):
 
 
 def test_outside_the_mask_the_picture_stays(inpainting, red_circle, right_half):
-    drawn = inpainting.generate(GREEN, red_circle, right_half, strength=0.9).data
-    left, right = np.s_[:, :, :56], np.s_[:, :, 72:]
-    assert psnr(red_circle[left], drawn[left]) > 30
-    assert psnr(red_circle[right], drawn[right]) < 15
+    settings = {"strength": 0.9, "num_images_per_prompt": 2}
+    kept = inpainting.generate(GREEN, red_circle, right_half, **settings)
+    decoded = inpainting.generate(GREEN, red_circle, right_half, keep_unmasked=False, **settings)
+    left, right = np.s_[:, :, :64], np.s_[:, :, 68:]
+    assert all(np.array_equal(picture, red_circle[0, :, :64]) for picture in kept.data[left])
+    assert np.array_equal(kept.data[right], decoded.data[right])
+    assert np.abs(kept.data[left].astype(int) - decoded.data[left]).max() > 10
+    assert psnr(red_circle[right], kept.data[:1][right]) < 15
+    assert "pixels outside the mask kept" in str(kept.report)
+    assert "kept" not in str(decoded.report)
+    assert (kept.report.keep_unmasked, decoded.report.keep_unmasked) == (True, False)
+
+
+@pytest.mark.parametrize("settings", [{}, {"height": 64, "width": 96}, {"stop": lambda: True}])
+def test_with_nothing_to_draw_the_picture_comes_back(inpainting, red_circle, settings):
+    from PIL import Image
+
+    black = np.zeros((128, 128), np.uint8)
+    drawn = inpainting.generate(GREEN, red_circle, black, num_inference_steps=2, **settings)
+    height, width = drawn.data.shape[1:3]
+    given = Image.fromarray(red_circle[0]).resize((width, height), Image.Resampling.LANCZOS)
+    assert np.array_equal(drawn.data[0], np.asarray(given))
+
+
+def test_a_white_mask_leaves_nothing_to_keep(inpainting, red_circle):
+    white = np.full((128, 128), 255, np.uint8)
+    kept, decoded = (
+        inpainting.generate(GREEN, red_circle, white, num_inference_steps=2, keep_unmasked=keep)
+        for keep in (True, False)
+    )
+    assert np.array_equal(kept.data, decoded.data)
+
+
+def test_there_is_nothing_to_keep_without_a_mask(image_to_image, red_circle):
+    drawn = image_to_image.generate(GREEN, red_circle, num_inference_steps=2, keep_unmasked=True)
+    assert not drawn.report.keep_unmasked
+    with pytest.raises(TypeError, match="keep_unmasked must be True or False, got 1"):
+        image_to_image.generate(GREEN, red_circle, keep_unmasked=1)
 
 
 def test_the_latents_outside_the_mask_end_as_the_picture_s_own(inpainting, red_circle, right_half):
@@ -184,6 +218,19 @@ def test_the_recipe_names_what_it_was_drawn_from_and_draws_it_again(
     again = inpainting.generate(settings.pop("prompt"), red_circle, right_half, **settings)
     assert np.array_equal(again.data, drawn.data)
     assert again.recipe.inputs == recipe.inputs
+
+
+def test_a_picture_of_the_first_version_is_drawn_again_as_it_was(
+    inpainting, red_circle, right_half
+):
+    drawn = inpainting.generate(
+        GREEN, red_circle, right_half, num_inference_steps=6, keep_unmasked=False
+    )
+    values = json.loads(drawn.recipe.to_json()) | {"format": "taylorseer_ov.Recipe/1"}
+    assert values["asked"].pop("keep_unmasked") is False
+    settings = Recipe.from_json(json.dumps(values)).settings()
+    again = inpainting.generate(settings.pop("prompt"), red_circle, right_half, **settings)
+    assert np.array_equal(again.data, drawn.data)
 
 
 # --- sizes, batches, memory ---

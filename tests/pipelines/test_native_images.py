@@ -51,6 +51,7 @@ def given(name, pictures):
 
 @pytest.mark.parametrize("settings", CONFIGURATIONS)
 def test_both_backends_draw_the_same_picture(backends, given, settings):
+    settings = settings | {"keep_unmasked": False}
     python, native = (backend.generate(PROMPT, *given, **settings) for backend in backends)
     assert np.array_equal(python.data, native.data)
     assert python.report.schedule == native.report.schedule
@@ -82,6 +83,18 @@ def test_pictures_of_other_sizes_are_resized_alike(backends, given):
     resized = {"height": 64, "width": 64, "num_inference_steps": 3}
     python, native = (backend.generate(PROMPT, *given, **resized).data for backend in backends)
     assert np.array_equal(python, native)
+
+
+def test_native_keeps_what_lies_outside_the_mask(pictures):
+    image, mask = pictures
+    native = InpaintingPipeline(demo_model_path(), backend="native", **F32)
+    drawn, other = (
+        native.generate(PROMPT, image, mask, num_inference_steps=4, keep_unmasked=keep)
+        for keep in (True, False)
+    )
+    assert np.array_equal(drawn.data[:, mask == 0], image[:, mask == 0])
+    assert not np.array_equal(other.data[:, mask == 0], image[:, mask == 0])
+    assert np.array_equal(drawn.data[:, 24:96, 54:86], other.data[:, 24:96, 54:86])
 
 
 def test_static_shapes(name, backends, given):

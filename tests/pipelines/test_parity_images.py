@@ -95,8 +95,9 @@ def test_several_pictures_from_one(exported, pipeline_folder, noise):
 @pytest.mark.parametrize("strength", [0.6, 1.0])
 def test_inpainting(exported, pipeline_folder, noise, strength):
     settings = COMMON | {"strength": strength}
+    options = settings | {"keep_unmasked": False, "generator": StandardNormalGenerator(SEED)}
     ours = InpaintingPipeline(exported[0], backend="python", **F32).generate(
-        PROMPT, drawing(), mask(), generator=StandardNormalGenerator(SEED), **settings
+        PROMPT, drawing(), mask(), **options
     )
     pictures = {"image": drawing(), "mask_image": mask(), "height": 64, "width": 96}
     theirs = draw_with_diffusers("FluxInpaintPipeline", pipeline_folder, **pictures, **settings)
@@ -106,9 +107,8 @@ def test_inpainting(exported, pipeline_folder, noise, strength):
 @pytest.mark.parametrize("settings", [{}, {"strength": 0.5}, {"num_images_per_prompt": 2}])
 def test_fill(exported_fill, fill_folder, noise, settings):
     settings = COMMON | settings
-    ours = InpaintingPipeline(exported_fill, **F32).generate(
-        PROMPT, drawing(), mask(), generator=StandardNormalGenerator(SEED), **settings
-    )
+    options = settings | {"keep_unmasked": False, "generator": StandardNormalGenerator(SEED)}
+    ours = InpaintingPipeline(exported_fill, **F32).generate(PROMPT, drawing(), mask(), **options)
     pictures = {"image": drawing(), "mask_image": mask(), "height": 64, "width": 96}
     theirs = draw_with_diffusers("FluxFillPipeline", fill_folder, **pictures, **settings)
     assert_alike(ours.data, theirs)
@@ -134,7 +134,7 @@ def test_fill_in_openvino_genai_differs_in_the_noise_only(exported_fill):
             return next(self.draws)
 
     ours = InpaintingPipeline(exported_fill, **F32).generate(
-        PROMPT, image, white, generator=Reordered(), **settings
+        PROMPT, image, white, generator=Reordered(), keep_unmasked=False, **settings
     )
     assert "starts them from noise alone" in ours.report.backend_reason
     difference = ours.data.astype(int) - theirs
