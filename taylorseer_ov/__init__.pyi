@@ -17,6 +17,9 @@ from .caching.presets import CalibrationWarning as CalibrationWarning
 from .caching.schedule import InactiveCacheWarning as InactiveCacheWarning
 from .caching.schedule import step_schedule as step_schedule
 from .flux.folder import demo_model_path as demo_model_path
+from .flux.generators import CppStdGenerator as CppStdGenerator
+from .flux.generators import Generator as Generator
+from .flux.generators import TorchGenerator as TorchGenerator
 from .flux.scheduler import Scheduler as Scheduler
 from .generation.memory import MemoryWarning as MemoryWarning
 from .generation.report import GenerationReport as GenerationReport

@@ -1,6 +1,9 @@
 from .folder import FluxFolder as FluxFolder
 from .folder import demo_model_path as demo_model_path
+from .generators import CppStdGenerator as CppStdGenerator
+from .generators import Generator as Generator
+from .generators import StandardNormalGenerator as StandardNormalGenerator
+from .generators import TorchGenerator as TorchGenerator
 from .noise import NoiseGenerator as NoiseGenerator
-from .noise import StandardNormalGenerator as StandardNormalGenerator
 from .sampling import NoiseLevels as NoiseLevels
 from .scheduler import Scheduler as Scheduler

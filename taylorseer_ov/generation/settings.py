@@ -14,7 +14,8 @@ import numpy as np
 from ..caching.decision import Cache, as_cache
 from ..caching.presets import PRESETS
 from ..checks import nearest, number, text, whole_number
-from ..flux.noise import MAX_SEED, NoiseGenerator
+from ..flux.generators import MAX_SEED, Generator
+from ..flux.noise import NoiseGenerator
 from ..model_files import ModelFolderError
 
 MAX_TEXT_LENGTH = 512
@@ -54,8 +55,17 @@ def _keep_unmasked(name: str, value: Any) -> bool:
 
 
 def _generator(name: str, value: Any) -> Any:
-    if value is not None and not hasattr(value, "randn_tensor"):
-        raise TypeError(f"{name} must have a randn_tensor(shape) method, got {value!r}")
+    if value is None:
+        return None
+    draws = {"randn_tensor", "next"} & {*dir(value)}
+    if isinstance(value, Generator):  # which has both, for a subclass to define
+        inherited = {way: getattr(getattr(value, way), "__func__", None) for way in draws}
+        draws = {way for way in draws if inherited[way] is not getattr(Generator, way)}
+    if not draws or isinstance(value, type):
+        raise TypeError(
+            f"{name} must have a randn_tensor(shape) method or next(), as CppStdGenerator(seed) "
+            f"has; got {value!r}"
+        )
     return value
 
 

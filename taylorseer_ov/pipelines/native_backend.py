@@ -16,6 +16,7 @@ outside is mended here; what cannot is an obstacle, and the Python backend does 
 - one picture at a time from a given one: obstacle;
 - Fill is not cached, starts from noise alone whatever the strength, and what its factory makes in
   Python does not run: obstacle;
+- generators that are not of its classes are called by one that is (`_native_generator`);
 - LoRA adapters of one call stay for the next: said at every call.
 """
 
@@ -31,6 +32,7 @@ from ..caching.config import TaylorSeerCacheConfig
 from ..caching.plan import CachePlan
 from ..flux.folder import FluxFolder
 from ..flux.initial_image import InitialImage
+from ..flux.noise import noise_source
 from ..flux.scheduler import Scheduler
 from ..genai import import_openvino_genai
 from ..generation.job import Denoised, Generated, Hooks, Job
@@ -142,7 +144,7 @@ class NativeBackend:
         if settings.generator is None:
             options["rng_seed"] = settings.rng_seed
         else:
-            options["generator"] = settings.generator
+            options["generator"] = _native_generator(self._genai, settings.generator)
         return options
 
 
@@ -167,6 +169,21 @@ class _Watch:
         except Exception as error:
             self.failure = error
         return self.failure is not None or self.latents is not None
+
+
+def _native_generator(genai: Any, generator: Any) -> Any:
+    """A generator that openvino_genai takes: one of its own, or one that asks the caller's."""
+    import openvino as ov
+
+    # of a class derived from these it would call nothing
+    if type(generator) in (genai.CppStdGenerator, genai.TorchGenerator):
+        return generator
+    draw = noise_source(generator, 0)
+
+    def randn_tensor(_: Any, shape: Any) -> Any:
+        return ov.Tensor(draw(tuple(shape)))
+
+    return type("Drawn", (genai.Generator,), {"randn_tensor": randn_tensor})()
 
 
 def _rounding_vae(genai: Any, folder: FluxFolder) -> Any:

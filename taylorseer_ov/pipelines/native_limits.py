@@ -53,9 +53,6 @@ def settings_obstacle(settings: ImageGenerationConfig, folder: FluxFolder) -> st
     cache = settings.cache
     if cache is not None and not (isinstance(cache, TaylorSeerCacheConfig) and cache.is_native):
         return "openvino_genai caches with max_order=1, abscissa='step' and no corrector only"
-    generator = settings.generator
-    if generator is not None and not type(generator).__module__.startswith("openvino_genai"):
-        return "openvino_genai takes noise from its own generators only"
     steps, strength = settings.num_inference_steps, settings.strength
     if first_step(steps, strength) != _native_first_step(steps, strength):
         return f"openvino_genai takes another number of steps at strength={strength}"

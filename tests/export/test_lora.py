@@ -10,7 +10,7 @@ from taylorseer_ov.cli import main
 from taylorseer_ov.cli.export import read_lora
 from taylorseer_ov.export.checkpoint import ExportError
 from taylorseer_ov.export.export import export_model
-from taylorseer_ov.flux.noise import StandardNormalGenerator
+from taylorseer_ov.flux.generators import StandardNormalGenerator
 from tests.common import F32, PROMPT
 
 SETTINGS = {"height": 64, "width": 64, "num_inference_steps": 4, "max_sequence_length": 32}

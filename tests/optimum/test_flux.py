@@ -12,7 +12,7 @@ from taylorseer_ov import (
     demo_model_path,
     enable_cache,
 )
-from taylorseer_ov.flux.noise import StandardNormalGenerator
+from taylorseer_ov.flux.generators import StandardNormalGenerator
 from tests.common import F32, PROMPT
 from tests.optimum.common import (
     CONFIG,

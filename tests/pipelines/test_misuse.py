@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from taylorseer_ov import CachePlan, Text2ImagePipeline, demo_model_path
+from taylorseer_ov import CachePlan, CppStdGenerator, Generator, Text2ImagePipeline, demo_model_path
 from taylorseer_ov.flux.tokenizer import Tokenizer
 from tests.common import PROMPT
 from tests.pipelines.common import SHORT
@@ -28,7 +28,17 @@ from tests.pipelines.common import SHORT
         ({"strength": 0.5}, ValueError, "strength must be 1.0 for text to image"),
         ({"adapters": "lora.safetensors"}, TypeError, r"an openvino_genai\.AdapterConfig, got 'l"),
         ({"prompt_2": 5}, TypeError, "prompt_2 must be a text, got 5"),
-        ({"generator": 7}, TypeError, r"generator must have a randn_tensor\(shape\) method"),
+        (
+            {"generator": 7},
+            TypeError,
+            r"generator must have a randn_tensor\(shape\)",
+        ),
+        (
+            {"generator": Generator()},
+            TypeError,
+            "generator must .* as CppStdGenerator",
+        ),
+        ({"generator": CppStdGenerator}, TypeError, r"generator must .*; got <class"),
         ({"taylorseer_config": 3}, TypeError, "cache must be a preset, a TaylorSeerCacheConfig"),
         (
             {"cache": "quick"},

@@ -142,11 +142,6 @@ def test_static_shapes(pipeline):
 # --- who draws ---
 
 
-class Noise:
-    def randn_tensor(self, shape):
-        return np.zeros(tuple(shape), np.float32)
-
-
 OBSTACLES = [
     ({"callback": lambda *_: None}, "drops callbacks and aborts when one raises"),
     ({"cache": TaylorSeerCacheConfig(max_order=2)}, "max_order=1, abscissa='step'"),
@@ -154,7 +149,6 @@ OBSTACLES = [
     ({"cache": CachePlan.uncached(2)}, "caches with max_order=1"),
     ({"cache": ErrorControl()}, "caches with max_order=1"),
     ({"recorder": lambda *_: None}, "does not show the transformer's outputs"),
-    ({"generator": Noise()}, "takes noise from its own generators only"),
     ({"max_sequence_length": 5}, "loses the end token of prompts over 5 tokens"),
 ]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from taylorseer_ov import Text2ImagePipeline
-from taylorseer_ov.flux.noise import StandardNormalGenerator
+from taylorseer_ov.flux.generators import StandardNormalGenerator
 from taylorseer_ov.flux.sampling import NoiseLevels
 from tests.common import F32, PROMPT
 

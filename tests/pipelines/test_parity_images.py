@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from taylorseer_ov import Image2ImagePipeline, InpaintingPipeline
-from taylorseer_ov.flux.noise import StandardNormalGenerator
+from taylorseer_ov.flux.generators import StandardNormalGenerator
 from taylorseer_ov.flux.sampling import first_step
 from tests.common import F32, PROMPT
 
