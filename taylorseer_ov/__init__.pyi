@@ -22,6 +22,8 @@ from .flux.generators import Generator as Generator
 from .flux.generators import TorchGenerator as TorchGenerator
 from .flux.scheduler import Scheduler as Scheduler
 from .generation.memory import MemoryWarning as MemoryWarning
+from .generation.metrics import ImageGenerationPerfMetrics as ImageGenerationPerfMetrics
+from .generation.metrics import RawImageGenerationPerfMetrics as RawImageGenerationPerfMetrics
 from .generation.report import GenerationReport as GenerationReport
 from .generation.settings import ImageGenerationConfig as ImageGenerationConfig
 from .model_files import ModelFolderError as ModelFolderError

@@ -6,6 +6,9 @@ from .job import Progress as Progress
 from .job import Recorder as Recorder
 from .job import StepCallback as StepCallback
 from .memory import MemoryWarning as MemoryWarning
+from .metrics import ImageGenerationPerfMetrics as ImageGenerationPerfMetrics
+from .metrics import MeanStdPair as MeanStdPair
+from .metrics import RawImageGenerationPerfMetrics as RawImageGenerationPerfMetrics
 from .properties import OpenVINOProperties as OpenVINOProperties
 from .report import GenerationReport as GenerationReport
 from .settings import GenerationSettings as GenerationSettings

@@ -157,14 +157,14 @@ class Generated:
     Attributes:
         pictures: uint8 (N, height, width, 3).
         denoised: the steps that led to them.
-        text_encoding_s: encoding the prompts.
+        text_encoder_s: encoding the prompts, by CLIP and by T5.
         vae_s: decoding.
         load_s: loading models in between, in none of the other times.
     """
 
     pictures: Pictures
     denoised: Denoised
-    text_encoding_s: float
+    text_encoder_s: tuple[float, float]
     vae_s: float
     load_s: float = 0.0
 

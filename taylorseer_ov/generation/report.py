@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import statistics
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..caching.account import Account
 from ..caching.plan import CachePlan
@@ -26,7 +25,7 @@ class GenerationReport:
         schedule: `C` for a step that runs the transformer, `.` for a forecast one; a letter for
             each step, those not taken included if a plan was interrupted.
         step_s: seconds of each step taken; fewer than the schedule has if interrupted.
-        text_encoding_s: seconds of encoding the prompts, by both encoders.
+        text_encoder_s: seconds of encoding the prompts, by CLIP and by T5.
         image_encoding_s: seconds of encoding the given picture, 0 for text to image.
         vae_s: seconds of decoding all pictures.
         total_s: seconds of the whole call, all of these and the rest included, `load_s` not.
@@ -53,7 +52,7 @@ class GenerationReport:
     cache: str
     schedule: str
     step_s: tuple[float, ...]
-    text_encoding_s: float
+    text_encoder_s: tuple[float, float]
     image_encoding_s: float
     vae_s: float
     total_s: float
@@ -96,7 +95,7 @@ class GenerationReport:
             forecast_errors=denoised.forecast_errors,
             rescued_steps=denoised.rescued_steps,
             step_s=denoised.step_s,
-            text_encoding_s=drawn.text_encoding_s,
+            text_encoder_s=drawn.text_encoder_s,
             image_encoding_s=denoised.image_encoding_s,
             vae_s=drawn.vae_s,
             total_s=total_s,
@@ -119,6 +118,11 @@ class GenerationReport:
     @property
     def _account(self) -> Account:
         return Account.of(self.schedule, self.step_s)
+
+    @property
+    def text_encoding_s(self) -> float:
+        """Seconds of encoding the prompts, by both encoders."""
+        return sum(self.text_encoder_s)
 
     @property
     def computed_step_s(self) -> tuple[float, ...]:
@@ -146,8 +150,9 @@ class GenerationReport:
         return self._account.ideal_speed_up
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields and the counts derived from them, ready for JSON."""
-        return asdict(self) | self._account.to_dict("steps")
+        """Return all fields, and the sum and the counts derived from them, ready for JSON."""
+        derived = {"text_encoding_s": self.text_encoding_s} | self._account.to_dict("steps")
+        return asdict(self) | derived
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON."""
@@ -188,57 +193,3 @@ def _schedule(job: Job, taken: tuple[bool, ...]) -> str:
     """What was done, and behind it what an interrupted plan had still intended."""
     intended = job.cache.mask[len(taken) :] if isinstance(job.cache, CachePlan) else ()
     return schedule_text(taken + intended)
-
-
-class MeanStdPair(NamedTuple):
-    """Mean and standard deviation in milliseconds, (-1, -1) where there is nothing to average."""
-
-    mean: float
-    std: float
-
-    @classmethod
-    def of(cls, seconds: tuple[float, ...]) -> MeanStdPair:
-        """Average durations in seconds."""
-        if not seconds:
-            return cls(-1.0, -1.0)
-        return cls(1000 * statistics.fmean(seconds), 1000 * statistics.pstdev(seconds))
-
-
-class PerformanceMetrics:
-    """A report under the names of `openvino_genai.ImageGenerationPerfMetrics`; milliseconds.
-
-    openvino_genai counts forecast steps as transformer runs; here they are none.
-    """
-
-    def __init__(self, report: GenerationReport) -> None:
-        self._report = report
-
-    def get_load_time(self) -> float:
-        """Return the milliseconds of loading and compiling the models."""
-        return 1000 * self._report.load_s
-
-    def get_generate_duration(self) -> float:
-        """Return the milliseconds of the whole call, without loading."""
-        return 1000 * self._report.total_s
-
-    def get_inference_duration(self) -> float:
-        """Return the milliseconds inside the models: text encoders, transformer and VAE."""
-        report = self._report
-        encoding_s = report.text_encoding_s + report.image_encoding_s
-        return 1000 * (encoding_s + sum(report.computed_step_s) + report.vae_s)
-
-    def get_iteration_duration(self) -> MeanStdPair:
-        """Return mean and deviation over all steps taken, in milliseconds."""
-        return MeanStdPair.of(self._report.step_s)
-
-    def get_transformer_infer_duration(self) -> MeanStdPair:
-        """Return mean and deviation over the steps that ran the transformer, in milliseconds."""
-        return MeanStdPair.of(self._report.computed_step_s)
-
-    def get_vae_encoder_infer_duration(self) -> float:
-        """Return the milliseconds of encoding the given picture, 0 for text to image."""
-        return 1000 * self._report.image_encoding_s
-
-    def get_vae_decoder_infer_duration(self) -> float:
-        """Return the milliseconds of decoding all pictures."""
-        return 1000 * self._report.vae_s

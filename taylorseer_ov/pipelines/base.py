@@ -20,7 +20,8 @@ from ..flux.latents import packed_latents
 from ..flux.overlay import overlay
 from ..generation.environment import Environment
 from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
-from ..generation.report import GenerationReport, PerformanceMetrics
+from ..generation.metrics import ImageGenerationPerfMetrics
+from ..generation.report import GenerationReport
 from ..generation.settings import GenerationSettings
 from ..newer_typing import Unpack
 from ..pictures.recipe import Recipe
@@ -138,15 +139,14 @@ class FluxPipeline(LoadablePipeline):
         packed = packed_latents(latents, self._folder, *size)
         return as_tensor(self._backends.load_python().decode(packed, *size))
 
-    def get_performance_metrics(self) -> PerformanceMetrics:
+    def get_performance_metrics(self) -> ImageGenerationPerfMetrics:
         """Return the times of the last generation under openvino_genai's names, in milliseconds.
 
-        Raises:
-            RuntimeError: if nothing was generated yet.
+        Later generations do not change it. Before the first one it tells of loading alone.
         """
         if self._report is None:
-            raise RuntimeError("nothing was generated yet")
-        return PerformanceMetrics(self._report)
+            return ImageGenerationPerfMetrics(load_s=self._backends.load_s)
+        return ImageGenerationPerfMetrics(self._report)
 
     def sigmas(self, **settings: Unpack[GenerationSettings]) -> NDArray[np.float32]:
         """Return the noise levels of a generation with these settings, float32 (n + 1,).

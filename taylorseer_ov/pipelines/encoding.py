@@ -36,10 +36,6 @@ class PromptEncoder:
         # everything beside the tokens that goes into the key of what is kept
         self._encoders = b"" if folder is None else _describe_encoders(models)
 
-    def __call__(self, job: Job) -> Conditioning:
-        """Encode the prompts of a job."""
-        return Conditioning(pooled=self.pooled(job), text=self.text(job))
-
     def pooled(self, job: Job) -> Array:
         """Encode the prompt for CLIP: (1, P)."""
         row = self._tokenizers[0].row(job.prompt, self._models.setup.folder.clip_length)

@@ -30,7 +30,7 @@ class PythonBackend:
 
     Attributes:
         models: those that are loaded, and what loads them.
-        encode: turns the prompts of a job into their conditioning.
+        encode: encodes the prompts of a job.
     """
 
     def __init__(self, setup: Setup, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
@@ -47,14 +47,14 @@ class PythonBackend:
         """Draw the pictures of a job."""
         loaded_before_s = self.models.load_s
         stopwatch = self.stopwatch()
-        conditioning = self.encode(job)
-        text_encoding_s = stopwatch.lap()
-        latents, denoised = self.denoise(job, conditioning)
+        pooled, clip_s = self.encode.pooled(job), stopwatch.lap()
+        text, t5_s = self.encode.text(job), stopwatch.lap()
+        latents, denoised = self.denoise(job, Conditioning(text=text, pooled=pooled))
         stopwatch.lap()
         return Generated(
             pictures=self.decode(latents, *job.settings.size),
             denoised=denoised,
-            text_encoding_s=text_encoding_s,
+            text_encoder_s=(clip_s, t5_s),
             vae_s=stopwatch.lap(),
             load_s=self.models.load_s - loaded_before_s,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,8 +45,8 @@ class GenerationStages:
         stopwatch = backend.stopwatch()
         conditioning = Conditioning(text=text["text"], pooled=pooled["pooled"])
         latents, denoised = backend.denoise(job, conditioning)
-        encoding_s = float(pooled["seconds"] + text["seconds"])
-        times = {"text_encoding_s": encoding_s, "total_s": encoding_s + stopwatch.lap()}
+        encoder_s = float(pooled["seconds"]), float(text["seconds"])
+        times = {"text_encoder_s": encoder_s, "total_s": sum(encoder_s) + stopwatch.lap()}
         return {"latents": latents, "account": np.array(json.dumps(denoised.to_dict() | times))}
 
     def finish(self, job: Job, made: Arrays) -> GenerationResult:
@@ -59,7 +59,13 @@ class GenerationStages:
         drawn = Generated(
             pictures=pictures,
             denoised=Denoised.from_dict(account),
-            text_encoding_s=account["text_encoding_s"],
+            text_encoder_s=_text_encoder_s(account),
             vae_s=vae_s,
         )
         return self._pipeline.result(job, drawn, CHOICE, account["total_s"] + vae_s)
+
+
+def _text_encoder_s(account: dict[str, Any]) -> tuple[float, float]:
+    """Seconds of CLIP and of T5; earlier versions kept the sum, nearly all of which is T5's."""
+    clip_s, t5_s = account.get("text_encoder_s") or (0.0, account["text_encoding_s"])
+    return clip_s, t5_s

@@ -1,10 +1,13 @@
 """Batches with low memory: a model at a time, for all lines."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from taylorseer_ov import Recipe, Text2ImagePipeline, demo_model_path
+from taylorseer_ov.batch.folder import pack, unpack
 from taylorseer_ov.batch.run import run_batch
 from taylorseer_ov.flux.parts import Part
 from taylorseer_ov.pipelines.stages import GenerationStages
@@ -70,6 +73,30 @@ def test_what_is_denoised_is_not_denoised_again(loads, tmp_path):
     assert statuses(run_batch(frugal_pipeline(), asked, tmp_path)) == {1: "drawn", 2: "drawn"}
     assert loads == ["VaeDecoder"]
     assert_clean(tmp_path)
+
+
+def test_what_was_denoised_before_encoders_were_timed_apart_is_decoded(tmp_path):
+    """The account had their sum alone."""
+    seen = []
+    run = run_batch(
+        frugal_pipeline(),
+        [line()],
+        tmp_path,
+        stop=lambda: len(seen) == 3,
+        progress=lambda *told: seen.append(told),
+    )
+    assert list(run) == []
+    (kept,) = (tmp_path / ".taylorseer-batch").glob("*-latents.npz")
+    made = unpack(kept.read_bytes())
+    account = json.loads(str(made["account"]))
+    encoders_s = account.pop("text_encoder_s")
+    assert min(encoders_s) > 0
+    account["text_encoding_s"] = sum(encoders_s)
+    kept.write_bytes(pack({**made, "account": np.array(json.dumps(account))}))
+    (outcome,) = run_batch(frugal_pipeline(), [line()], tmp_path)
+    report = Recipe.from_picture(outcome.files[0]).report
+    assert report["text_encoding_s"] == sum(encoders_s)
+    assert report["text_encoder_s"] == [0, sum(encoders_s)]
 
 
 def test_what_another_precision_has_left_is_not_used(loads, tmp_path):

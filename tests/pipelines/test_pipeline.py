@@ -185,21 +185,6 @@ def test_stored_settings_are_used_and_copied():
         config.height = 100
 
 
-def test_metrics_have_native_names(pipeline):
-    report = pipeline.generate(PROMPT, num_inference_steps=9, taylorseer_config=QUICK_CACHE).report
-    metrics = pipeline.get_performance_metrics()
-    assert metrics.get_generate_duration() == 1000 * report.total_s
-    assert metrics.get_transformer_infer_duration().mean == pytest.approx(
-        1000 * np.mean(report.computed_step_s)
-    )
-    assert metrics.get_iteration_duration().std > 0
-    assert metrics.get_vae_decoder_infer_duration() == 1000 * report.vae_s
-    assert metrics.get_load_time() == 1000 * report.load_s > 0
-    assert metrics.get_inference_duration() < metrics.get_generate_duration()
-    with pytest.raises(RuntimeError, match="nothing was generated yet"):
-        Text2ImagePipeline(demo_model_path()).get_performance_metrics()
-
-
 def test_unknown_words_are_named(pipeline):
     with pytest.warns(PromptWarning, match="does not know 'purple', 'elephant'"):
         pipeline.generate("a purple elephant on a red background", num_inference_steps=1)
