@@ -25,7 +25,8 @@ class GenerationReport:
         schedule: `C` for a step that runs the transformer, `.` for a forecast one; a letter for
             each step, those not taken included if a plan was interrupted.
         step_s: seconds of each step taken; fewer than the schedule has if interrupted.
-        text_encoder_s: seconds of encoding the prompts, by CLIP and by T5.
+        text_encoder_s: seconds of encoding the prompts, by CLIP and by T5; of the native backend in
+            whole milliseconds, as openvino_genai tells them.
         image_encoding_s: seconds of encoding the given picture, 0 for text to image.
         vae_s: seconds of decoding all pictures.
         total_s: seconds of the whole call, all of these and the rest included, `load_s` not.

@@ -9,6 +9,7 @@ from taylorseer_ov import (
     CachePlan,
     ErrorControl,
     Image2ImagePipeline,
+    ImageGenerationPerfMetrics,
     InpaintingPipeline,
     TaylorSeerCacheConfig,
     Text2ImagePipeline,
@@ -38,3 +39,21 @@ def draw(folder: Path, plan: CachePlan, picture: np.ndarray[Any, np.dtype[np.uin
 def draw_with_what_is_known_at_run_time(settings: dict[str, Any]) -> None:
     rare: dict[str, Any] = {"CPU_DENORMALS_OPTIMIZATION": True}
     Text2ImagePipeline("model", "CPU", backend="python", **rare).generate("a circle", **settings)
+
+
+def read_as_native_s(text: Text2ImagePipeline) -> list[float]:
+    def shown(step: int, steps: int, latents: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
+        return bool(text.decode(latents).data[0].any())
+
+    result = text.generate("a red circle", callback=shown)
+    text.generate("a red circle", callback=lambda step, steps, latents: not latents.data[0].any())
+    metrics: ImageGenerationPerfMetrics = text.get_performance_metrics()
+    mean, std = metrics.get_iteration_duration()
+    encoders_ms = metrics.get_text_encoder_infer_duration()
+    return [
+        mean,
+        std,
+        encoders_ms["text_encoder"],
+        float(np.array(result).mean()),
+        result.byte_size,
+    ]
