@@ -27,6 +27,17 @@ from .generation.metrics import RawImageGenerationPerfMetrics as RawImageGenerat
 from .generation.report import GenerationReport as GenerationReport
 from .generation.settings import ImageGenerationConfig as ImageGenerationConfig
 from .model_files import ModelFolderError as ModelFolderError
+from .native_names import Adapter as Adapter
+from .native_names import AdapterConfig as AdapterConfig
+from .native_names import CLIPTextModelWithProjection as CLIPTextModelWithProjection
+from .native_names import Flux2Transformer2DModel as Flux2Transformer2DModel
+from .native_names import Qwen2_5_VLForConditionalGeneration as Qwen2_5_VLForConditionalGeneration
+from .native_names import Qwen3TextEncoder as Qwen3TextEncoder
+from .native_names import QwenImageTransformer2DModel as QwenImageTransformer2DModel
+from .native_names import SD3Transformer2DModel as SD3Transformer2DModel
+from .native_names import Tokenizer as Tokenizer
+from .native_names import UNet2DConditionModel as UNet2DConditionModel
+from .native_names import ZImageTransformer2DModel as ZImageTransformer2DModel
 from .optimum.enable import cache_report as cache_report
 from .optimum.enable import disable_cache as disable_cache
 from .optimum.enable import enable_cache as enable_cache
@@ -41,3 +52,4 @@ from .pipelines.tasks import Image2ImagePipeline as Image2ImagePipeline
 from .pipelines.tasks import InpaintingPipeline as InpaintingPipeline
 from .pipelines.tasks import Text2ImagePipeline as Text2ImagePipeline
 from .version import __version__ as __version__
+from .version import get_version as get_version

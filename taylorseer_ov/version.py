@@ -5,6 +5,11 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 
+def get_version() -> str:
+    """Return the version of taylorseer_ov, as `openvino_genai.get_version` does of itself."""
+    return __version__
+
+
 def installed_version(package: str) -> str | None:
     """Return a package's version without importing it, None if it is not installed."""
     from importlib import metadata  # slow to import, and not always needed

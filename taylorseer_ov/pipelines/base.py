@@ -27,10 +27,11 @@ from ..newer_typing import Unpack
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
 from .loading import LoadablePipeline
+from .other_models import OtherModels
 from .prompts import warn_about_prompt
 
 
-class FluxPipeline(LoadablePipeline):
+class FluxPipeline(LoadablePipeline, OtherModels):
     """A Flux exported to OpenVINO, at one task: the base of the pipelines."""
 
     _report: GenerationReport | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from ..caching.policy import Recorder
 from ..generation.job import Progress, StepCallback
@@ -181,3 +181,15 @@ class InpaintingPipeline(FluxPipeline):
 
     def _usual(self) -> ImageGenerationConfig:
         return FILLING if self._folder.is_fill else REDRAWING
+
+    @staticmethod
+    def flux_fill(*parts: Any, **named: Any) -> NoReturn:
+        """Refuse to put a Fill together from its parts.
+
+        Raises:
+            NotImplementedError: saying what to do instead.
+        """
+        raise NotImplementedError(
+            "flux_fill cannot put a Fill together from its parts, and openvino_genai's makes a "
+            "plain Flux of them; give InpaintingPipeline the folder of the Fill model"
+        )

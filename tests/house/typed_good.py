@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from taylorseer_ov import (
+    Adapter,
+    AdapterConfig,
     CachePlan,
     ErrorControl,
     Image2ImagePipeline,
@@ -57,3 +59,9 @@ def read_as_native_s(text: Text2ImagePipeline) -> list[float]:
         float(np.array(result).mean()),
         result.byte_size,
     ]
+
+
+def draw_with_lora(config: AdapterConfig) -> None:
+    adapters = AdapterConfig(Adapter("lora.safetensors"), 0.8, mode=AdapterConfig.Mode.MODE_FUSE)
+    Text2ImagePipeline("model", adapters=adapters).generate("a circle", adapters=config)
+    print(config.get_adapters())
