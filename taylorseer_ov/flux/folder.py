@@ -115,6 +115,10 @@ class FluxFolder:
         image_tokens = height * width // (2 * self.vae_scale) ** 2
         return self.noise_levels.sigmas(num_inference_steps, image_tokens)[first:]
 
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size in latents of a size in pixels."""
+        return height // self.vae_scale, width // self.vae_scale
+
     def fingerprint(self, part: str = "transformer") -> str:
         """Return what identifies a part's weights."""
         return weights_fingerprint(self.path / part)

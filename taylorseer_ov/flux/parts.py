@@ -81,6 +81,34 @@ class TextEncoder(Part):
         return np.array(self._request.get_output_tensor(self._output).data)
 
 
+def lasting_inputs(
+    folder: FluxFolder, text: Array, pooled: Array, image_ids: Array, guidance_scale: float
+) -> dict[str, Array]:
+    """Return the transformer's inputs that do not change during a generation, by their names.
+
+    Args:
+        text: (N, L, D).
+        pooled: (N, P).
+        image_ids: (tokens, 3).
+    """
+    inputs = {
+        "encoder_hidden_states": text,
+        "pooled_projections": pooled,
+        "img_ids": image_ids,
+        "txt_ids": np.zeros((text.shape[1], 3), np.float32),
+    }
+    if folder.guidance_embeds:
+        inputs["guidance"] = np.full(len(text), guidance_scale, np.float32)
+    return inputs
+
+
+def timestep(folder: FluxFolder, sigma: np.float32) -> Array:
+    """Return what the transformer takes for a noise level, float32 (1,)."""
+    train_timesteps = np.float32(folder.noise_levels.num_train_timesteps)
+    # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
+    return np.array([sigma * train_timesteps / np.float32(1000)], np.float32)
+
+
 class FluxTransformer(Part):
     """The denoiser. What does not change during a generation is set once by `start`."""
 
@@ -109,20 +137,14 @@ class FluxTransformer(Part):
 
     def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
         """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
-        self._set("encoder_hidden_states", text)
-        self._set("pooled_projections", pooled)
-        self._set("img_ids", image_ids)
-        self._set("txt_ids", np.zeros((text.shape[1], 3), np.float32))
-        if self._folder.guidance_embeds:
-            self._set("guidance", np.full(len(text), guidance_scale, np.float32))
+        lasting = lasting_inputs(self._folder, text, pooled, image_ids, guidance_scale)
+        for name, value in lasting.items():
+            self._set(name, value)
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
         """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
-        train_timesteps = np.float32(self._folder.noise_levels.num_train_timesteps)
-        # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
-        timestep = sigma * train_timesteps / np.float32(1000)
         self._set("hidden_states", latents)
-        self._set("timestep", np.array([timestep], np.float32))
+        self._set("timestep", timestep(self._folder, sigma))
         self._request.infer()
         velocity: Array = self._request.get_output_tensor(0).data
         return velocity

@@ -10,13 +10,14 @@ The way of a generation through the house:
    levels (`flux.sampling`) and has the cache decided (`caching.decision`: a preset, plan or
    policy). The outcome is a `generation.job.Job`.
 3. `base.draw` asks `backends` which backend can do exactly this, and why (`native_limits`);
-   `backends` loads its models, warning if they are unlikely to fit (`generation.memory`).
+   `backends` loads the models, warning if they are unlikely to fit (`generation.memory`).
 4. `native_backend` hands the job to openvino_genai, whose cache is a `TaylorSeerCacheConfig` and no
    plan. `python_backend` does it itself: `encoding` encodes the prompts, or finds what they were
    encoded to; `flux.starting_point` makes the first latents; `flux.sampling.euler` takes the steps
    with a velocity that stands before the transformer and runs it in some of them
-   (`caching.cached_velocity`); the VAE decodes. `models` decides where and with which properties
-   the parts are compiled, all at once or one at a time.
+   (`caching.cached_velocity`); the VAE decodes. It runs the models of openvino_genai where these
+   are loaded (`native_models`); else `models` decides where and with which properties our own are
+   compiled, all at once or one at a time.
 5. Back in `base`, `generation.report` makes the account of what was `Generated`, `pictures.recipe`
    keeps how to draw it again, and `pictures.result` is what the caller gets.
 

@@ -1,4 +1,4 @@
-"""Which backend draws, and its models in memory: one backend at a time."""
+"""Which backend draws, and the models in memory, which are loaded once for both."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..generation.settings import ImageGenerationConfig, check_adapters
 from ..generation.setup import Backend, Devices, Setup, StaticShape
 from ..version import __version__, installed_version
 from ..warning import warn
+from .models import Models
 from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
@@ -134,9 +135,8 @@ class Backends:
         )
 
     def load_first(self, settings: ImageGenerationConfig) -> None:
-        """Load the backend that is likely to be needed, before a job is known."""
-        use_python = self.requested == "python" or self._standing_obstacle is not None
-        self.load("python" if use_python else "native", settings)
+        """Load the models before a job is known: they are the same for every job."""
+        self.load("python", settings)
 
     def load(self, name: str, settings: ImageGenerationConfig) -> PythonBackend | NativeBackend:
         """Return a backend, its models compiled.
@@ -144,17 +144,10 @@ class Backends:
         Warns:
             MemoryWarning: if they and pictures of these settings are unlikely to fit into memory.
         """
-        wanted = PythonBackend if name == "python" else NativeBackend
-        if not isinstance(self._loaded, wanted):
-            self.unload()
+        if self._loaded is None:
             self._warn_about_memory(settings)
-        if name == "python":
-            return self.load_python()
-        if not isinstance(self._loaded, NativeBackend):
-            start_s = self._begin_load()
-            self._loaded = NativeBackend(self.setup, settings.max_sequence_length)
-            self.load_s = time.perf_counter() - start_s
-        return self._loaded
+        python = self.load_python()
+        return self._loaded if name == "native" and self._loaded is not None else python
 
     def _warn_about_memory(self, settings: ImageGenerationConfig) -> None:
         free_bytes, device = available_bytes(), self.setup.devices.denoise
@@ -169,16 +162,21 @@ class Backends:
             warn(warning, MemoryWarning)
 
     def load_python(self) -> PythonBackend:
-        """Return the Python backend, its models compiled."""
-        if not isinstance(self._loaded, PythonBackend):
+        """Return the Python backend on the models of this pipeline, compiled."""
+        if self._loaded is None:
             start_s = self._begin_load()
-            self._loaded = PythonBackend(self.setup, self.tokenizers)
+            self._loaded = self._make()
             self.load_s = time.perf_counter() - start_s
-        return self._loaded
+        return self._loaded if isinstance(self._loaded, PythonBackend) else self._loaded.loop
+
+    def _make(self) -> PythonBackend | NativeBackend:
+        if self.requested != "python" and self._standing_obstacle is None:
+            return NativeBackend(self.setup, self.tokenizers)
+        models = Models(self.setup)
+        models.load_all()
+        return PythonBackend(models, self.tokenizers)
 
     def _begin_load(self) -> float:
-        # one at a time: two copies of a large transformer would not fit
-        self.unload()
         if self.needs_shape:
             raise ValueError(
                 "an NPU needs fixed shapes: call "
@@ -188,7 +186,7 @@ class Backends:
 
     @property
     def loaded(self) -> str | None:
-        """The backend whose models are in memory, None if there are none."""
+        """Whose models are in memory: `"native"` openvino_genai's, `"python"` ours, or None."""
         if self._loaded is None:
             return None
         return "python" if isinstance(self._loaded, PythonBackend) else "native"

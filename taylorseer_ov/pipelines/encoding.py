@@ -15,7 +15,8 @@ from ..flux.devices import precision_bits
 from ..flux.embedding_cache import EmbeddingCache, content_key
 from ..flux.tokenizer import Tokenizer
 from ..generation.job import Job
-from .models import Models
+from ..generation.setup import Setup
+from .models import LoopModels
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,22 @@ class Conditioning:
 class PromptEncoder:
     """The text encoders, and the folder in which what they return is kept, if there is one."""
 
-    def __init__(self, models: Models, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
+    def __init__(self, models: LoopModels, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
         self._models, self._tokenizers = models, tokenizers
         folder = models.setup.memory.embedding_cache
         self._embeddings = None if folder is None else EmbeddingCache(folder)
         # everything beside the tokens that goes into the key of what is kept
-        self._encoders = b"" if folder is None else _describe_encoders(models)
+        self._encoders = b"" if folder is None else _describe_encoders(models.setup)
 
     def pooled(self, job: Job) -> Array:
         """Encode the prompt for CLIP: (1, P)."""
         row = self._tokenizers[0].row(job.prompt, self._models.setup.folder.clip_length)
-        return self._kept("pooled", row, lambda: self._models.clip()(row))
+        return self._kept("pooled", row, lambda: self._models.encode_pooled(job.prompt, row))
 
     def text(self, job: Job) -> Array:
         """Encode the prompt for T5: (1, L, D)."""
         row = self._tokenizers[1].row(job.prompt_2, job.settings.max_sequence_length)
-        return self._kept("text", row, lambda: self._models.t5()(row))
+        return self._kept("text", row, lambda: self._models.encode_text(job.prompt_2, row))
 
     def _kept(self, name: str, row: NDArray[np.int64], encode: Callable[[], Array]) -> Array:
         """Fetch what a row of token ids was encoded to before, or encode it and keep that."""
@@ -59,9 +60,9 @@ class PromptEncoder:
         return encoded
 
 
-def _describe_encoders(models: Models) -> bytes:
+def _describe_encoders(setup: Setup) -> bytes:
     """Everything beside the tokens that an encoded prompt depends on, to the last bit."""
-    setup, core = models.setup, models.core
+    core = ov.Core()
     device, properties = setup.devices.text_encode, setup.properties
     machine = [core.get_property(name, "FULL_DEVICE_NAME") for name in core.available_devices]
     described = [

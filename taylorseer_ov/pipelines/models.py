@@ -1,15 +1,22 @@
-"""The compiled models of the Python backend: all of them at once, or one at a time."""
+"""The compiled models of the Python backend: all of them at once, or one at a time.
+
+What the backend wants of models is a `LoopModels`: these, or openvino_genai's (`native_models`).
+"""
 
 from __future__ import annotations
 
 import gc
 import time
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
+import numpy as np
 import openvino as ov
 import openvino_tokenizers  # noqa: F401  (registers its operations with every new Core)
+from numpy.typing import NDArray
 
+from ..arrays import Array, Pictures
+from ..flux.noise import Draw
 from ..flux.parts import FluxTransformer, Part, Place, TextEncoder
 from ..flux.tiled_vae import TiledVaeDecoder
 from ..flux.tiling import fits_a_tile
@@ -17,6 +24,44 @@ from ..flux.vae import VaeDecoder, VaeEncoder
 from ..generation.setup import Setup, StaticShape
 
 P = TypeVar("P", bound=Part)
+Ids = NDArray[np.int64]
+
+
+class Denoiser(Protocol):
+    """The transformer of a generation."""
+
+    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
+        """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
+
+    def __call__(self, latents: Array, sigma: np.float32) -> Array:
+        """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
+
+
+class LoopModels(Protocol):
+    """The models that the Python backend runs."""
+
+    @property
+    def setup(self) -> Setup:
+        """Which models, where and how."""
+
+    @property
+    def load_s(self) -> float:
+        """Seconds spent on loading and compiling so far."""
+
+    def encode_pooled(self, prompt: str, ids: Ids) -> Array:
+        """Encode a prompt, and its row of token ids, for the whole of it: (1, P)."""
+
+    def encode_text(self, prompt: str, ids: Ids) -> Array:
+        """Encode a prompt, and its row of token ids, for every token: (1, L, D)."""
+
+    def transformer(self, static: StaticShape | None) -> Denoiser:
+        """Return the denoiser for one shape, or for any."""
+
+    def vae_decoder(self, height: int, width: int) -> Callable[[Array], Pictures]:
+        """Return what turns latents (N, C, height, width) into pictures."""
+
+    def vae_encoder(self) -> Callable[[Array, Draw], Array]:
+        """Return what turns a picture (1, 3, H, W), with noise, into latents (1, C, h, w)."""
 
 
 class Models:
@@ -52,6 +97,14 @@ class Models:
         if self.setup.folder.task != "text to image":
             self.vae_encoder()
 
+    def encode_pooled(self, prompt: str, ids: Ids) -> Array:
+        """Encode a prompt's row of token ids for the whole of it: (1, P)."""
+        return self.clip()(ids)
+
+    def encode_text(self, prompt: str, ids: Ids) -> Array:
+        """Encode a prompt's row of token ids for every token: (1, L, D)."""
+        return self.t5()(ids)
+
     def clip(self) -> TextEncoder:
         """The text encoder of the pooled prompt."""
         static, length = self.setup.static, self.setup.folder.clip_length
@@ -80,7 +133,7 @@ class Models:
         def make() -> FluxTransformer:
             part = FluxTransformer(self.setup.folder, self._at(self.setup.devices.denoise))
             if static is not None:
-                height, width = self.latent_size(static.height, static.width)
+                height, width = self.setup.folder.latent_size(static.height, static.width)
                 part.reshape(static.batch, height * width // 4, static.text_length)
             return part
 
@@ -106,7 +159,7 @@ class Models:
             folder, static = self.setup.folder, self.setup.static
             part = VaeDecoder(folder, self._at(self.setup.devices.vae))
             if static is not None:
-                size = self.latent_size(static.height, static.width)
+                size = folder.latent_size(static.height, static.width)
                 part.reshape(static.batch, folder.latent_channels, *size)
             return part
 
@@ -124,10 +177,10 @@ class Models:
 
         return self._use("vae_encoder", make)
 
-    def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size in latents of a size in pixels."""
-        scale = self.setup.folder.vae_scale
-        return height // scale, width // scale
+    def let_go(self, name: str) -> None:
+        """Let go of a part, if it is loaded."""
+        self.parts.pop(name, None)
+        gc.collect()
 
     def _at(self, device: str) -> Place:
         return Place(self.core, device, self.setup.properties)

@@ -22,6 +22,8 @@ def standing_obstacle(setup: Setup) -> str | None:
     """Say why openvino_genai can do no job of a pipeline at all, None if it can."""
     if setup.folder.is_fill:
         return "openvino_genai does not cache Fill models, and starts them from noise alone"
+    if "text_encoder" in str(setup.folder.path):  # which it replaces by "tokenizer", once
+        return "openvino_genai misses the tokenizers of a folder called text_encoder"
     # installed or not, these are what to know
     return setup.memory.native_obstacle or missing_native_support()
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ..flux.folder_checks import Task
 from ..genai import import_openvino_genai, missing_native_support
 from ..native_names import REMEDY
-from .native_backend import PIPELINES
+from .native_models import PIPELINES
 
 # what each is put together from, after the scheduler
 PARTS = {

@@ -12,32 +12,27 @@ from ..caching.cached_velocity import start_cache
 from ..caching.policy import StandIn
 from ..flux.latents import image_position_ids, unpack_latents
 from ..flux.noise import noise_source
-from ..flux.parts import FluxTransformer
 from ..flux.sampling import Velocity, euler
 from ..flux.starting_point import StartingPoint, starting_point
 from ..flux.tokenizer import Tokenizer
 from ..generation.job import Denoised, Generated, Job, Stopwatch
-from ..generation.setup import Setup, StaticShape
+from ..generation.setup import StaticShape
 from .encoding import Conditioning, PromptEncoder
-from .models import Models
+from .models import Denoiser, LoopModels
 
 
 class PythonBackend:
     """The loop over the models. Serves one generation at a time.
 
-    Without `low_memory` the models are compiled at once, otherwise when needed, one at a time and
-    the transformer for one size.
-
     Attributes:
-        models: those that are loaded, and what loads them.
+        models: those that it runs, and what loads them: `Models`, or openvino_genai's.
         encode: encodes the prompts of a job.
     """
 
-    def __init__(self, setup: Setup, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
-        self._folder = setup.folder
-        self.models = Models(setup)
-        self.encode = PromptEncoder(self.models, tokenizers)
-        self.models.load_all()
+    def __init__(self, models: LoopModels, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
+        self._folder = models.setup.folder
+        self.models = models
+        self.encode = PromptEncoder(models, tokenizers)
 
     def stopwatch(self) -> Stopwatch:
         """Return what measures time without the loading of models."""
@@ -88,7 +83,7 @@ class PythonBackend:
 
     def _start(self, job: Job) -> StartingPoint:
         settings = job.settings
-        size = self.models.latent_size(*settings.size)
+        size = self._folder.latent_size(*settings.size)
         draw = noise_source(settings.generator, settings.rng_seed)
         return starting_point(
             job.initial,
@@ -99,13 +94,13 @@ class PythonBackend:
             self._folder.is_fill,
         )
 
-    def _conditioned(self, job: Job, conditioning: Conditioning) -> FluxTransformer:
+    def _conditioned(self, job: Job, conditioning: Conditioning) -> Denoiser:
         """The transformer, given what does not change during a generation."""
         settings, static = job.settings, self.models.setup.static
         if self.models.setup.memory.low_memory:
             # with dynamic shapes, OpenVINO's CPU device keeps the activations of every block
             static = StaticShape.of(settings)
-        height, width = self.models.latent_size(*settings.size)
+        height, width = self._folder.latent_size(*settings.size)
         transformer = self.models.transformer(static)
         transformer.start(
             text=np.repeat(conditioning.text, settings.num_images_per_prompt, axis=0),
@@ -117,7 +112,7 @@ class PythonBackend:
 
     def decode(self, latents: Array, height: int, width: int) -> Pictures:
         """Turn packed latents (N, tokens, 4C) into pictures (N, height, width, 3)."""
-        size = self.models.latent_size(height, width)
+        size = self._folder.latent_size(height, width)
         return self.models.vae_decoder(*size)(unpack_latents(latents, *size))
 
 

@@ -1,0 +1,239 @@
+"""The models of openvino_genai, which its pipelines and our own loop share.
+
+openvino_genai lets its models be run one by one. So what its pipelines cannot do exactly is done by
+the loop of `python_backend` on the models that are loaded already. They compute what those of
+`models` compute, for they are compiled from the same files in the same way. Three things of theirs
+are not exact, and for these a part of our own is loaded beside:
+
+- the end token of prompts that are too long is lost: our text encoder;
+- an encoder of fixed shape takes as many pictures as are drawn, but one is given: our VAE encoder;
+- with LoRA adapters nothing can be run alone, for only a pipeline translates the names that
+  adapters have for the layers: our VAE decoder, for `decode`.
+"""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array, Pictures
+from ..flux.folder import FluxFolder
+from ..flux.noise import Draw
+from ..flux.parts import lasting_inputs, timestep
+from ..flux.scheduler import Scheduler
+from ..flux.tokenizer import Tokenizer
+from ..genai import import_openvino_genai
+from ..generation.setup import Setup, StaticShape
+from .models import Denoiser, Ids, Models
+
+PIPELINES = {
+    "text to image": "Text2ImagePipeline",
+    "image to image": "Image2ImagePipeline",
+    "inpainting": "InpaintingPipeline",
+}
+
+
+class NativeModels:
+    """openvino_genai's models, loaded and compiled at once.
+
+    Attributes:
+        setup: which models, where and how.
+    """
+
+    def __init__(self, setup: Setup, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
+        self.setup = setup
+        self._tokenizers = tokenizers
+        self._genai = import_openvino_genai()
+        self._properties = dict(setup.properties)
+        self._adapters = self._properties.get("adapters")
+        plain = {name: self._properties[name] for name in self._properties if name != "adapters"}
+        self._own = Models(replace(setup, properties=plain))
+        self._t5: Any = None
+        self._text_length: int | None = None  # which the T5 encoder takes, once it has taken one
+        self._pipeline: Any = None
+        self._loading_s = 0.0
+        scheduler = setup.folder.path / "scheduler" / "scheduler_config.json"
+        self._scheduler = Scheduler.from_config(scheduler).to_native()
+        with self._timed():
+            self._load()
+
+    @property
+    def load_s(self) -> float:
+        """Seconds spent on loading and compiling so far."""
+        return self._loading_s + self._own.load_s
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start_s = time.perf_counter()
+        yield
+        self._loading_s += time.perf_counter() - start_s
+
+    def _load(self) -> None:
+        path, devices, static = self.setup.folder.path, self.setup.devices, self.setup.static
+        self._clip = self._genai.CLIPTextModel(path / "text_encoder")
+        self._transformer = self._genai.FluxTransformer2DModel(path / "transformer")
+        self._vae = rounding_vae(self._genai, self.setup.folder)
+        if static is not None:
+            sizes = static.batch, static.height, static.width
+            self._clip.reshape(1)
+            self._transformer.reshape(*sizes, static.text_length)
+            self._vae.reshape(*sizes)
+        if self._adapters is None:
+            self._clip.compile(devices.text_encode, **self._properties)
+            self._transformer.compile(devices.denoise, **self._properties)
+            self._vae.compile(devices.vae, **self._properties)
+        self._load_t5()
+        if self._adapters is not None:
+            self._assemble()
+
+    def _load_t5(self) -> None:
+        """Load a T5 encoder, which takes one text length for ever: that of its first prompt."""
+        self._t5, self._pipeline = None, None  # the old one goes before the new one comes
+        self._own.let_go("text_encoder_2")
+        t5 = self._genai.T5EncoderModel(self.setup.folder.path / "text_encoder_2")
+        static = self.setup.static
+        if static is not None:
+            t5.reshape(1, static.text_length)
+        if self._adapters is None:
+            t5.compile(self.setup.devices.text_encode, **self._properties)
+        self._t5, self._text_length = t5, None if static is None else static.text_length
+
+    def _t5_for(self, text_length: int) -> Any:
+        if self._t5 is None or self._text_length not in (None, text_length):
+            with self._timed():
+                # adapters are compiled in with all parts at once
+                (self._load_t5 if self._adapters is None else self._load)()
+        self._text_length = text_length
+        return self._t5
+
+    def pipeline(self, text_length: int) -> Any:
+        """Return openvino_genai's pipeline of the folder's task, for prompts of one length."""
+        self._t5_for(text_length)
+        if self._pipeline is None:
+            self._assemble()
+        return self._pipeline
+
+    def _assemble(self) -> None:
+        """Put the pipeline together; it shares the models, and does not copy them."""
+        self._pipeline = getattr(self._genai, PIPELINES[self.setup.folder.task]).flux(
+            self._scheduler, self._clip, self._t5, self._transformer, self._vae
+        )
+        if self._adapters is not None:
+            self._pipeline.compile(*self.setup.devices, **self._properties)
+
+    # --- for our own loop ---
+
+    def encode_pooled(self, prompt: str, ids: Ids) -> Array:
+        """Encode a prompt for the whole of it: (1, P)."""
+        if len(self._tokenizers[0].encode(prompt)) > ids.shape[1]:
+            return self._own.encode_pooled(prompt, ids)
+        self._clip.infer(prompt, "", False)
+        # copied: the infer request reuses its buffer
+        return np.array(self._clip.get_output_tensor(1).data)
+
+    @property
+    def _own_t5(self) -> bool:
+        return "text_encoder_2" in self._own.parts
+
+    def encode_text(self, prompt: str, ids: Ids) -> Array:
+        """Encode a prompt for every token: (1, L, D)."""
+        length = ids.shape[1]
+        if self._own_t5 or len(self._tokenizers[1].encode(prompt)) > length:
+            if not self._own_t5:
+                self._t5, self._pipeline = None, None  # two copies might not fit
+                gc.collect()
+            return self._own.encode_text(prompt, ids)
+        return np.array(self._t5_for(length).infer(prompt, "", False, length).data)
+
+    def transformer(self, static: StaticShape | None) -> Denoiser:
+        """The denoiser, of the setup's shape."""
+        return NativeTransformer(self._transformer, self.setup.folder)
+
+    def vae_decoder(self, height: int, width: int) -> Callable[[Array], Pictures]:
+        """The decoder for latents of any size, or of the setup's."""
+        if self._adapters is not None:
+            return self._own.vae_decoder(height, width)
+        return self._decode
+
+    def _decode(self, latents: Array) -> Pictures:
+        return np.array(self._vae.decode(_tensor(latents)).data)
+
+    def vae_encoder(self) -> Callable[[Array, Draw], Array]:
+        """The encoder of the picture that a generation starts from."""
+        if self.setup.static is not None and self.setup.static.batch > 1:
+            return self._own.vae_encoder()
+        return self._encode
+
+    def _encode(self, picture: Array, draw: Draw) -> Array:
+        generator = drawing_generator(self._genai, draw)
+        return np.array(self._vae.encode(_tensor(picture), generator).data)
+
+
+class NativeTransformer:
+    """The transformer of openvino_genai as ours is called."""
+
+    def __init__(self, transformer: Any, folder: FluxFolder) -> None:
+        self._transformer, self._folder = transformer, folder
+
+    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
+        """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
+        lasting = lasting_inputs(self._folder, text, pooled, image_ids, guidance_scale)
+        for name, value in lasting.items():
+            self._transformer.set_hidden_states(name, _tensor(value))
+
+    def __call__(self, latents: Array, sigma: np.float32) -> Array:
+        """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
+        inputs = _tensor(latents), _tensor(timestep(self._folder, sigma))
+        velocity: Array = self._transformer.infer(*inputs).data
+        return velocity
+
+
+def _tensor(array: Array) -> Any:
+    import openvino as ov
+
+    return ov.Tensor(np.ascontiguousarray(array))
+
+
+def drawing_generator(genai: Any, draw: Draw) -> Any:
+    """Return a generator of openvino_genai that draws what ours does."""
+
+    def randn_tensor(self: Any, shape: Any) -> Any:
+        return _tensor(draw(tuple(shape)))
+
+    return type("Drawing", (genai.Generator,), {"randn_tensor": randn_tensor})()
+
+
+def rounding_vae(genai: Any, folder: FluxFolder) -> Any:
+    """Load a VAE whose decoder's pixels are rounded; see `vae.round_to_nearest`."""
+    import openvino as ov
+
+    from ..flux.vae import round_to_nearest
+
+    core = ov.Core()
+    path = folder.path
+    models = [round_to_nearest(core.read_model(path / "vae_decoder" / "openvino_model.xml"))]
+    if folder.task != "text to image":
+        models.insert(0, core.read_model(path / "vae_encoder" / "openvino_model.xml"))
+    serialized = [part for model in models for part in _serialized(model)]
+    return genai.AutoencoderKL(
+        *serialized, genai.AutoencoderKL.Config(path / "vae_decoder" / "config.json")
+    )
+
+
+def _serialized(model: Any) -> tuple[str, Any]:
+    """A model as its description and its weights."""
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "model.xml"
+        ov.serialize(model, xml)
+        weights = ov.Tensor(np.fromfile(xml.with_suffix(".bin"), np.uint8))
+        return xml.read_text(encoding="utf-8"), weights

@@ -1,0 +1,196 @@
+"""The loop in Python on openvino_genai's models: the same bits, and nothing is loaded twice."""
+
+import collections
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from taylorseer_ov import (
+    Image2ImagePipeline,
+    InpaintingPipeline,
+    TaylorSeerCacheConfig,
+    Text2ImagePipeline,
+    demo_model_path,
+)
+from tests.common import F32, PROMPT
+from tests.pipelines.common import QUICK_CACHE, SHORT
+
+pytestmark = [
+    pytest.mark.native,
+    pytest.mark.filterwarnings("ignore::taylorseer_ov.PromptWarning"),
+    pytest.mark.filterwarnings("ignore::taylorseer_ov.CalibrationWarning"),
+]
+
+PIPELINES = [Text2ImagePipeline, Image2ImagePipeline, InpaintingPipeline]
+LONG = PROMPT + " and a red circle" * 40  # too long for both encoders
+PARTS = ["CLIPTextModel", "T5EncoderModel", "FluxTransformer2DModel", "AutoencoderKL"]
+
+
+class Counting:
+    """A class of openvino_genai that counts how often it is called."""
+
+    def __init__(self, kind, counts):
+        self._kind, self._counts = kind, counts
+
+    def __call__(self, *arguments, **named):
+        self._counts[self._kind.__name__] += 1
+        return self._kind(*arguments, **named)
+
+    def __getattr__(self, name):
+        return getattr(self._kind, name)
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """How often each model of openvino_genai was loaded, and models were compiled by ours."""
+    import openvino_genai
+
+    counts = collections.Counter()
+    for name in PARTS:
+        counting = Counting(getattr(openvino_genai, name), counts)
+        monkeypatch.setattr(openvino_genai, name, counting)
+    compile_model = ov.Core.compile_model
+
+    def counted(*arguments, **named):
+        counts["ours"] += 1
+        return compile_model(*arguments, **named)
+
+    monkeypatch.setattr(ov.Core, "compile_model", counted)
+    return counts
+
+
+def given(kind):
+    """A picture and a mask, as far as a pipeline takes them."""
+    picture = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
+    mask = np.zeros((128, 128), np.uint8)
+    mask[20:90, 10:80] = 255
+    return [picture, mask][: PIPELINES.index(kind)]
+
+
+def watched(pipeline, prompt, *pictures, **settings):
+    """A result, and the latents that a callback got."""
+    latents = []
+    result = pipeline.generate(
+        prompt, *pictures, callback=lambda step, steps, x: latents.append(np.array(x)), **settings
+    )
+    return result, latents
+
+
+@pytest.mark.parametrize("precision", [F32, {}], ids=["f32", "default"])
+@pytest.mark.parametrize("kind", PIPELINES)
+def test_the_loop_draws_what_it_draws_with_our_own_models(kind, precision):
+    ours = kind(demo_model_path(), backend="python", **precision)
+    auto = kind(demo_model_path(), **precision)
+    for settings in (
+        {"num_images_per_prompt": 2, "height": 96, "width": 160},
+        {"max_sequence_length": 64, "taylorseer_config": QUICK_CACHE, "num_inference_steps": 7},
+        {"prompt_2": LONG},  # read by our T5 encoder
+        {"cache": "fast", "num_inference_steps": 16},
+    ):
+        settings = {"num_inference_steps": 4} | settings
+        expected, expected_latents = watched(ours, PROMPT, *given(kind), **settings)
+        drawn, latents = watched(auto, PROMPT, *given(kind), **settings)
+        assert (drawn.report.backend, auto.backends.loaded) == ("python", "native")
+        assert np.array_equal(latents, expected_latents), settings
+        assert np.array_equal(drawn.data, expected.data), settings
+    # and so does openvino_genai's own pipeline, on the same models
+    native = auto.generate(PROMPT, *given(kind), taylorseer_config=None, **SHORT)
+    expected = ours.generate(PROMPT, *given(kind), taylorseer_config=None, **SHORT)
+    assert native.report.backend == "native"
+    assert np.array_equal(native.data, expected.data)
+
+
+def test_going_back_and_forth_loads_nothing(loads):
+    auto = Text2ImagePipeline(demo_model_path(), **F32)
+    auto.compile("CPU")
+    assert [loads[name] for name in PARTS] == [1, 1, 1, 1]
+    ours = loads["ours"]
+    drawn = []
+    for backend, settings in (
+        ("native", {}),
+        ("python", {"callback": lambda *_: None}),
+        ("native", {}),
+        ("python", {"recorder": lambda *_: None}),
+        ("python", {"cache": TaylorSeerCacheConfig(3, 2, -1, corrector=True)}),
+        ("native", {}),
+    ):
+        result = auto.generate(PROMPT, num_inference_steps=5, **({"cache": None} | settings))
+        assert result.report.backend == backend
+        if "cache" not in settings:
+            drawn.append(result.data)
+    assert all(np.array_equal(data, drawn[0]) for data in drawn)
+    auto.decode(np.zeros((1, 64, 64), np.float32), height=128, width=128)
+    assert [loads[name] for name in PARTS] == [1, 1, 1, 1]
+    assert loads["ours"] == ours
+
+
+def test_another_text_length_loads_the_t5_encoder_anew_and_says_so(loads):
+    auto = Text2ImagePipeline(demo_model_path(), **F32)
+    first = auto.generate(PROMPT, **SHORT)
+    assert auto.generate(PROMPT, **SHORT).report.load_s == first.report.load_s
+    for length, settings in ((64, {}), (32, {"callback": lambda *_: None})):
+        again = auto.generate(PROMPT, max_sequence_length=length, **SHORT, **settings)
+        assert again.report.load_s > first.report.load_s
+        assert again.report.total_s < 5
+    assert [loads[name] for name in PARTS] == [1, 3, 1, 1]
+
+
+def test_a_prompt_that_is_too_long_loads_our_encoders_only(loads, pipeline):
+    auto = Text2ImagePipeline(demo_model_path(), **F32)
+    auto.compile("CPU")
+    pipeline.backends.load_python()
+    ours = loads["ours"]
+    for prompt in (LONG, PROMPT, LONG):
+        drawn, latents = watched(auto, prompt, **SHORT)
+        expected, expected_latents = watched(pipeline, prompt, **SHORT)
+        assert np.array_equal(latents, expected_latents)
+        assert np.array_equal(drawn.data, expected.data)
+    assert loads["ours"] == ours + 2
+    assert [loads[name] for name in PARTS] == [1, 1, 1, 1]
+    # of the T5 encoder, which is large, there is one at a time
+    assert auto.generate(PROMPT, **SHORT).report.backend == "native"
+    assert [loads[name] for name in PARTS] == [1, 2, 1, 1]
+
+
+def test_several_pictures_from_one_in_a_fixed_shape(loads):
+    """The encoder of a fixed shape takes as many pictures as are drawn, and there is one."""
+    drawn = []
+    for backend in ("auto", "python"):
+        pipeline = Image2ImagePipeline(demo_model_path(), backend=backend, **F32)
+        pipeline.reshape(2, 96, 128, 3.5)
+        drawn.append(pipeline.generate(PROMPT, *given(Image2ImagePipeline), **SHORT).data)
+    assert drawn[0].shape == (2, 96, 128, 3)
+    assert np.abs(drawn[0].astype(int) - drawn[1]).max() <= 1
+    assert loads["FluxTransformer2DModel"] == 1
+
+
+def test_an_exception_of_a_generator_comes_out_of_encoding():
+    class Broken:
+        def randn_tensor(self, shape):
+            raise ZeroDivisionError("from the generator")
+
+    auto = Image2ImagePipeline(demo_model_path(), **F32)
+    hooks = {"generator": Broken(), "callback": lambda *_: None}
+    with pytest.raises(ZeroDivisionError, match="from the generator"):
+        auto.generate(PROMPT, *given(Image2ImagePipeline), **hooks, **SHORT)
+    assert auto.generate(PROMPT, *given(Image2ImagePipeline), **SHORT).data.any()
+
+
+def test_decode_beside_adapters(pipeline):
+    import openvino_genai
+
+    _, latents = watched(pipeline, PROMPT, **SHORT)
+    adapted = Text2ImagePipeline(demo_model_path(), adapters=openvino_genai.AdapterConfig(), **F32)
+    drawn = adapted.generate(PROMPT, **SHORT)
+    assert np.array_equal(adapted.decode(latents[-1]), drawn.data)
+    assert adapted.backends.loaded == "native"
+
+
+def test_a_folder_in_which_native_misses_the_tokenizers(model_copy, pipeline):
+    """It puts "tokenizer" in the place of the first "text_encoder" of a path."""
+    folder = model_copy.rename(model_copy.parent / "my text_encoder")
+    drawn = Text2ImagePipeline(folder, **F32).generate(PROMPT, **SHORT)
+    assert drawn.report.backend == "python"
+    assert "misses the tokenizers" in drawn.report.backend_reason
+    assert np.array_equal(drawn.data, pipeline.generate(PROMPT, **SHORT).data)
