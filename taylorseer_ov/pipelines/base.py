@@ -125,9 +125,7 @@ class FluxPipeline(LoadablePipeline, OtherModels):
         """
         return self._backends.environment(job, self._folder.fingerprints)
 
-    def decode(
-        self, latents: Any, *, height: int | None = None, width: int | None = None
-    ) -> Tensor:
+    def decode(self, latent: Any, *, height: int | None = None, width: int | None = None) -> Tensor:
         """Turn packed latents, such as a callback gets, into pictures uint8 (N, height, width, 3).
 
         The size is that of the generation under way, or else of the last one, unless given.
@@ -137,7 +135,7 @@ class FluxPipeline(LoadablePipeline, OtherModels):
         """
         known = self._size or (self._config.height, self._config.width)
         size = replace(self._config, height=height or known[0], width=width or known[1]).size
-        packed = packed_latents(latents, self._folder, *size)
+        packed = packed_latents(latent, self._folder, *size)
         return as_tensor(self._backends.load_python().decode(packed, *size))
 
     def get_performance_metrics(self) -> ImageGenerationPerfMetrics:
