@@ -17,6 +17,7 @@ from ..checks import nearest, number, text, whole_number
 from ..flux.generators import MAX_SEED, Generator
 from ..flux.noise import NoiseGenerator
 from ..model_files import ModelFolderError
+from ..native_names import AdapterConfig
 
 MAX_TEXT_LENGTH = 512
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
@@ -239,9 +240,7 @@ def check_adapters(adapters: Any) -> None:
     Raises:
         TypeError: if they are something else, such as the path of a file.
     """
-    if adapters is not None and not (
-        type(adapters).__module__.startswith("openvino_genai") and hasattr(adapters, "get_adapters")
-    ):
+    if adapters is not None and not isinstance(adapters, AdapterConfig):
         raise TypeError(f"adapters must be an openvino_genai.AdapterConfig, got {adapters!r}")
 
 

@@ -17,6 +17,7 @@ from taylorseer_ov import (
     genai,
     native_names,
 )
+from taylorseer_ov.generation.settings import check_adapters
 
 KINDS = native_names.OpenvinoGenaiObject.__subclasses__()
 SCHEDULER = demo_model_path() / "scheduler" / "scheduler_config.json"
@@ -90,6 +91,11 @@ def test_a_class_derived_from_one_is_derived_from_that_of_openvino_genai():
     assert issubclass(Mine, openvino_genai.AdapterConfig)
     assert Mine().count() == 0
     assert isinstance(Mine(), AdapterConfig)
+    check_adapters(Mine())
+    with pytest.raises(
+        TypeError, match=r"must be an openvino_genai.AdapterConfig, got <.*Adapter "
+    ):
+        check_adapters(Adapter())
 
 
 @pytest.mark.native
