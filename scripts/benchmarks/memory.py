@@ -140,7 +140,7 @@ def draw(folder: Path, settings: dict[str, Any], reshaped: bool, options: dict[s
     pipeline = Text2ImagePipeline(folder, **options, **PROPERTIES)
     if reshaped:
         pipeline.reshape(1, settings["height"], settings["width"], 3.5)
-    pipeline.generate(PROMPT, max_sequence_length=32, **settings)
+    pipeline.generate(PROMPT, taylorseer_config=None, max_sequence_length=32, **settings)
 
 
 def draw_with_one_part(folder: Path, settings: dict[str, Any], part: str) -> None:

@@ -49,6 +49,7 @@ def draw_pictures(
             width=CANVAS,
             num_inference_steps=steps,
             rng_seed=first_seed + i,
+            cache=None,  # as it draws by itself
         )
         pictures[i] = np.asarray(result.data)[0]
         if (i + 1) % 32 == 0:

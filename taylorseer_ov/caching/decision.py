@@ -29,7 +29,8 @@ from .error_control import ErrorControl
 from .occasion import Occasion
 from .plan import CachePlan
 from .policy import CachePolicy
-from .presets import PRESETS, preset_plan
+from .presets import PRESETS, preset_plan, preset_runs
+from .schedule import inactive_reason
 
 Cache = TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None
 
@@ -65,11 +66,18 @@ def as_cache(cache: Any) -> Cache:
 
 
 def resolve_cache(
-    cache: Cache, occasion: Occasion, folder: ModelFolder, *, no_corrector: str | None = None
+    cache: Cache,
+    occasion: Occasion,
+    folder: ModelFolder,
+    *,
+    is_default: bool = False,
+    no_corrector: str | None = None,
 ) -> Decision:
     """Return what decides in a generation.
 
     Args:
+        is_default: whether nobody asked for it. A configuration then says where it comes from, and
+            nothing is warned of where it caches nothing.
         no_corrector: why a corrector is not possible, None if it is. Then configurations and
             presets go without, and what was calibrated with one is passed over.
 
@@ -84,6 +92,8 @@ def resolve_cache(
     match cache:
         case None:
             return Decision(CachePlan.uncached(occasion.steps), "none")
+        case TaylorSeerCacheConfig() if is_default:
+            return _by_default(cache, occasion)
         case TaylorSeerCacheConfig():
             possible = cache if no_corrector is None else replace(cache, corrector=False)
             return Decision(CachePlan.taylor(possible, occasion.sigmas), str(cache))
@@ -96,6 +106,17 @@ def resolve_cache(
             return Decision(_fitting(cache, occasion, no_corrector), repr(cache))
         case _:
             return Decision(cache, repr(cache))
+
+
+def _by_default(config: TaylorSeerCacheConfig, occasion: Occasion) -> Decision:
+    """Decide by a configuration that nobody asked for, and say whether "high" is the better one."""
+    steps, name = occasion.steps, f"{config}, as openvino_genai does by default"
+    if inactive_reason(config, steps):
+        return Decision(CachePlan.uncached(steps), f"{name}; it caches nothing in {steps} steps")
+    plan = CachePlan.taylor(config, occasion.sigmas)
+    if preset_runs(steps)["high"] == plan.transformer_runs:
+        name += "; cache='high' is closer at the same cost"
+    return Decision(plan, name)
 
 
 def load_plan(path: str) -> CachePlan:

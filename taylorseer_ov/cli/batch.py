@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     lines = _read(arguments.prompts)
     options.writable_folder(arguments.output_dir, "--output-dir")
     pipeline = options.make_pipeline(arguments)
-    (cache,) = options.caches_of(arguments)
-    settings = options.settings_of(arguments) | {"cache": cache}
+    usual = pipeline.get_generation_config()
+    settings = options.settings_of(arguments) | options.cache_of(arguments, usual.cache)
     if arguments.seed is not None:
         settings["rng_seed"] = arguments.seed
-    pipeline.set_generation_config(pipeline.get_generation_config().updated(settings))
+    pipeline.set_generation_config(usual.updated(settings))
     with stop_on_interrupt("finishing this picture") as stop:
         counts = in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
         return _summarize(counts, arguments.output_dir, console, stop())

@@ -42,12 +42,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     model = None if arguments.model is None else _folder(arguments.model)
     if model is None and arguments.fix:
         raise MisuseError("--fix mends a model: name its folder")
-    [cache] = options.caches_of(arguments)
     diagnosis = diagnose(
         model,
         device=options.parse_devices(arguments.device or "CPU"),
         fix=arguments.fix,
-        **options.settings_of(arguments) | {"cache": cache},
+        **options.settings_of(arguments) | options.cache_of(arguments),
     )
     for finding in diagnosis.findings:
         console.say(finding)

@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     if recipe is not None:
         for sentence in recipe.differences(pipeline):
             console.warn(f"not the same picture bit for bit: {sentence}")
-    return _draw_all(pipeline, _settings(recipe, arguments), target, arguments, console)
+    settings = _settings(recipe, arguments, pipeline.get_generation_config().cache)
+    return _draw_all(pipeline, settings, target, arguments, console)
 
 
 def _draw_all(
@@ -96,13 +97,13 @@ def _draw_all(
     return None
 
 
-def _settings(recipe: Recipe | None, arguments: argparse.Namespace) -> dict[str, Any]:
+def _settings(
+    recipe: Recipe | None, arguments: argparse.Namespace, usual_cache: object
+) -> dict[str, Any]:
     """What `generate` takes: what the options say, then what the recipe does."""
     settings = {} if recipe is None else recipe.settings()
     settings |= {"prompt": arguments.prompt} | options.settings_of(arguments)
-    if recipe is None or options.cache_is_given(arguments):
-        (settings["cache"],) = options.caches_of(arguments)
-    return settings
+    return settings | options.cache_of(arguments, settings.get("cache", usual_cache))
 
 
 def _read_recipe(picture: Path) -> Recipe:

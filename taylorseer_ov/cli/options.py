@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,13 +164,14 @@ NATIVE_OPTIONS = (
 def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Which steps run the transformer."""
     native = TaylorSeerCacheConfig()
+    default = "" if several else "the model's default: unless the model names another, "
     group = parser.add_argument_group("caching")
     group.add_argument(
         "--cache",
         metavar="NAME",
         nargs="+" if several else None,
-        help="high, balanced or fast, a file with a cache plan, or off; without it, TaylorSeer "
-        "Lite with the following",
+        help="high, balanced or fast, a file with a cache plan, or off; without it, "
+        f"{default}TaylorSeer Lite with the following",
     )
     for name, explanation in zip(
         NATIVE_OPTIONS,
@@ -189,21 +191,29 @@ def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) ->
         )
 
 
-def caches_of(arguments: argparse.Namespace) -> list[Cache]:
-    """What `--cache` names, or else the TaylorSeer configuration of the other options."""
-    named = arguments.cache
-    if named is not None:
-        names = named if isinstance(named, list) else [named]
-        return [None if name == "off" else str(name) for name in names]
+def cache_of(arguments: argparse.Namespace, start: object = None) -> dict[str, Cache]:
+    """The setting that the options make of what is cached, empty if none of them is given.
+
+    Args:
+        start: what the options of single fields change, where it is a TaylorSeer configuration.
+    """
+    if arguments.cache is not None:
+        return {"cache": _named_cache(arguments.cache)}
     given = {name: getattr(arguments, name) for name in NATIVE_OPTIONS}
-    return [
-        TaylorSeerCacheConfig(**{name: value for name, value in given.items() if value is not None})
-    ]
+    given = {name: value for name, value in given.items() if value is not None}
+    config = start if isinstance(start, TaylorSeerCacheConfig) else TaylorSeerCacheConfig()
+    return {"cache": replace(config, **given)} if given else {}
 
 
-def cache_is_given(arguments: argparse.Namespace) -> bool:
-    """Whether one of the caching options was given."""
-    return any(getattr(arguments, name) is not None for name in ("cache", *NATIVE_OPTIONS))
+def caches_of(arguments: argparse.Namespace) -> list[Cache]:
+    """All that `--cache` names, or else the TaylorSeer configuration of the other options."""
+    if arguments.cache is not None:
+        return [_named_cache(name) for name in arguments.cache]
+    return [cache_of(arguments).get("cache", TaylorSeerCacheConfig())]
+
+
+def _named_cache(name: str) -> str | None:
+    return None if name == "off" else name
 
 
 # --- files ---------------------------------------------------------------------------

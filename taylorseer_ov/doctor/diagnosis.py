@@ -18,9 +18,10 @@ from ..checks import known_device
 from ..flux.folder import FluxFolder, task_of
 from ..genai import missing_in_version
 from ..generation.memory import estimate, memory_warning
-from ..generation.settings import ImageGenerationConfig, model_defaults
+from ..generation.settings import ImageGenerationConfig, is_default_cache, model_defaults
 from ..generation.setup import MemoryOptions
 from ..pipelines.native_limits import settings_obstacle
+from ..pipelines.task_defaults import DRAWING, FILLING
 from .finding import Diagnosis, Finding, examine
 from .machine import GIGABYTE, Machine, check_devices, check_disk, check_packages
 from .model_check import check_extras, check_folder, stored_weights
@@ -103,11 +104,15 @@ def _describe_generation(path: Path, machine: Machine, asked: dict[str, Any]) ->
         return  # said part by part already
     yield from check_extras(folder)
     try:
-        settings = model_defaults(folder.path, folder.defaults).updated(asked)
+        usual = FILLING if folder.is_fill else DRAWING
+        settings = model_defaults(folder.path, folder.defaults, usual).updated(asked)
         sigmas = folder.sigmas(settings.num_inference_steps, *settings.size)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            decision = resolve_cache(settings.cache, Occasion(sigmas), folder)
+            is_default = is_default_cache(settings, asked, usual)
+            decision = resolve_cache(
+                settings.cache, Occasion(sigmas), folder, is_default=is_default
+            )
     except (TypeError, ValueError, OSError) as error:
         yield Finding.of_message("caching", error)
         return

@@ -20,6 +20,7 @@ from ..model_files import ModelFolderError
 from ..native_names import AdapterConfig
 
 MAX_TEXT_LENGTH = 512
+CACHE_NAMES = {"cache", "taylorseer_config"}  # two names for one setting
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
 
 
@@ -97,7 +98,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 class ImageGenerationConfig:
     """Settings of one generation, with the names and defaults of OpenVINO GenAI for Flux.
 
-    Caching is the one default that differs: `cache=None`, off unless asked for.
+    A task's own defaults are what its pipeline's `get_generation_config` returns, as with native's:
+    that of `Text2ImagePipeline` caches, a configuration made anew does not.
 
     Attributes:
         prompt_2: text for the T5 encoder; the prompt itself if None.
@@ -116,7 +118,7 @@ class ImageGenerationConfig:
         generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
         cache: a preset ("high", "balanced", "fast"), the path of a saved plan, a
             `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, an `ErrorControl` or
-            another policy, or None for no caching. `taylorseer_config` is another name for it.
+            another policy, or None for no caching. `taylorseer_config` is native's name for it.
         adapters: an `openvino_genai.AdapterConfig` with LoRA adapters that the constructor was
             given too; None for all of those. openvino_genai ignores the alpha in a file: give
             alpha / rank, times the scale wanted. Native backend only.
@@ -181,7 +183,7 @@ class ImageGenerationConfig:
             TypeError: for an unknown name (a near one is suggested) or a value of the wrong kind.
             ValueError: for a value out of range.
         """
-        if {"cache", "taylorseer_config"} <= set(settings):
+        if settings.keys() >= CACHE_NAMES:
             raise TypeError("cache and taylorseer_config are two names for one setting")
         known = sorted({*CHECKS, "callback"})
         for name in settings:
@@ -242,6 +244,13 @@ def check_adapters(adapters: Any) -> None:
     """
     if adapters is not None and not isinstance(adapters, AdapterConfig):
         raise TypeError(f"adapters must be an openvino_genai.AdapterConfig, got {adapters!r}")
+
+
+def is_default_cache(
+    settings: ImageGenerationConfig, given: Mapping[str, Any], usual: ImageGenerationConfig
+) -> bool:
+    """Whether nobody asked for what is cached: it is the task's usual, and the call gave none."""
+    return settings.cache == usual.cache and not CACHE_NAMES & given.keys()
 
 
 def model_defaults(

@@ -78,7 +78,7 @@ def fit_preview(
 ) -> LatentPreview:
     """Draw the prompts and fit the map to them; says how well it did on a third it had not seen.
 
-    Cached pictures do as well: pass `cache="fast"`.
+    They are drawn as the pipeline draws any. Cached pictures do as well as others: `cache="fast"`.
 
     Args:
         pipeline: a `Text2ImagePipeline`.

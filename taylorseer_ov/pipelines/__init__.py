@@ -3,8 +3,8 @@
 The way of a generation through the house:
 
 1. `tasks`: `Text2ImagePipeline.generate(prompt, **settings)` is called. `loading` has read and
-   checked the folder (`flux.folder`) when the pipeline was constructed; `base` has how all of them
-   generate.
+   checked the folder (`flux.folder`) when the pipeline was constructed; `task_defaults` has what
+   each task starts from; `base` has how all of them generate.
 2. `base.prepare` checks the settings (`generation.settings`), warns of what the model cannot read
    of the prompt (`prompts`), reads a given picture (`flux.initial_image`), computes the noise
    levels (`flux.sampling`) and has the cache decided (`caching.decision`: a preset, plan or

@@ -22,7 +22,7 @@ from ..generation.environment import Environment
 from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
 from ..generation.metrics import ImageGenerationPerfMetrics
 from ..generation.report import GenerationReport
-from ..generation.settings import GenerationSettings
+from ..generation.settings import GenerationSettings, is_default_cache
 from ..newer_typing import Unpack
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
@@ -72,8 +72,9 @@ class FluxPipeline(LoadablePipeline, OtherModels):
         sigmas = self._folder.sigmas(asked.num_inference_steps, *asked.size, asked.strength)
         guidance_scale = asked.guidance_scale if self._folder.guidance_embeds else None
         occasion = Occasion(sigmas, asked.size, guidance_scale)
-        cache, cache_name = resolve_cache(asked.cache, occasion, self._folder)
-        return Job(prompt, prompt_2, asked, sigmas, cache, cache_name, hooks, initial)
+        is_default = is_default_cache(asked, settings, self._usual())
+        decision = resolve_cache(asked.cache, occasion, self._folder, is_default=is_default)
+        return Job(prompt, prompt_2, asked, sigmas, *decision, hooks, initial)
 
     def draw(self, job: Job) -> GenerationResult:
         """Draw what was prepared.

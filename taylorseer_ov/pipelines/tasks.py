@@ -11,14 +11,13 @@ from ..generation.settings import GenerationSettings, ImageGenerationConfig
 from ..newer_typing import Unpack
 from ..pictures.result import GenerationResult
 from .base import FluxPipeline
-
-REDRAWING = ImageGenerationConfig(guidance_scale=7.0, strength=0.6)
-FILLING = ImageGenerationConfig(guidance_scale=30.0, num_inference_steps=50)
+from .task_defaults import DRAWING, FILLING, REDRAWING
 
 
 class Text2ImagePipeline(FluxPipeline):
     """Draw pictures from prompts with a Flux exported to OpenVINO.
 
+    Caches unless told otherwise, as openvino_genai does for this task: `cache=None` is without.
     In a `with` statement it lets go of the models at the end; used again, it loads them again.
     """
 
@@ -61,7 +60,8 @@ class Text2ImagePipeline(FluxPipeline):
         Warns:
             MemoryWarning: if models are loaded for this that are unlikely to fit into memory.
             PromptWarning: if the prompt is too long or has words the model has no tokens for.
-            InactiveCacheWarning: if the cache configuration caches nothing in so many steps.
+            InactiveCacheWarning: if the cache asked for caches nothing in so many steps; the
+                default does so silently, and the report says it.
             CalibrationWarning: if a preset has calibrated plans, but none for this picture.
         """
         return self._generate(
@@ -73,6 +73,9 @@ class Text2ImagePipeline(FluxPipeline):
             **settings,
         )
 
+    def _usual(self) -> ImageGenerationConfig:
+        return DRAWING
+
     def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
         chosen = super()._updated(settings)
         if chosen.strength != 1:
@@ -83,8 +86,8 @@ class Text2ImagePipeline(FluxPipeline):
 class Image2ImagePipeline(FluxPipeline):
     """Draw a picture anew from a prompt, more or less like it was.
 
-    The defaults are openvino_genai's, `strength=0.6` and `guidance_scale=7.0`, except that the size
-    is the picture's.
+    The defaults are openvino_genai's, `strength=0.6`, `guidance_scale=7.0` and no caching, except
+    that the size is the picture's.
     """
 
     _task = "image to image"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from taylorseer_ov import Recipe
 from taylorseer_ov.cli import main
 from tests.batch.common import command, drawn_lines, events
 from tests.common import PROMPT
@@ -48,6 +49,20 @@ def test_exit_status_and_summary(tmp_path, capsys):
         "bad": 0,
         "busy": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "runs"), [([], 8), (["--cache-interval", "2"], 8), (["--cache", "off"], 9)]
+)
+def test_lines_without_a_cache_have_that_of_the_options_or_the_pipeline_s(options, runs, tmp_path):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(PROMPT)
+    fixed = ("batch", "demo", str(prompts), "-o", str(tmp_path / "out"), "--steps", "9")
+    assert main([*fixed, *options]) == 0
+    (path,) = (tmp_path / "out").glob("*.png")
+    recipe = Recipe.from_picture(path)
+    assert recipe.report["computed_steps"] == runs
+    assert ("by default" in recipe.report["cache"]) == (not options)
 
 
 def test_prompts_come_from_stdin(tmp_path):

@@ -5,15 +5,18 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
-from taylorseer_ov import Image2ImagePipeline, demo_model_path
+from taylorseer_ov import Image2ImagePipeline, Recipe, TaylorSeerCacheConfig, demo_model_path
 from taylorseer_ov.cli import main
 from tests.common import PROMPT, REPOSITORY
 
 QUICK = ["--steps", "9", "--disable-cache-before-step", "2", "--disable-cache-after-step", "-1"]
+QUICK_CACHE = TaylorSeerCacheConfig(3, 2, -1)  # what these options make of the default
+INTERVAL = ["--cache-interval", "4"]
 
 
 def picture_size(path):
@@ -54,6 +57,44 @@ def test_cache_by_name_and_off(tmp_path, capsys):
         arguments = ["generate", "demo", PROMPT, "--cache", name, "-o", str(folder)]
         assert main(arguments) == 0
         assert f"{runs} steps ran the transformer" in capsys.readouterr().out
+
+
+def drawn_cache(folder, model, *options):
+    """The cache that a picture of a command line was drawn with, as its recipe has it."""
+    (picture,) = generate(folder, str(model), PROMPT, "--steps", "9", *options)
+    return Recipe.from_picture(picture).asked.cache
+
+
+def test_without_options_the_library_s_default_is_taken(tmp_path, capsys):
+    assert drawn_cache(tmp_path, "demo") == TaylorSeerCacheConfig()
+    assert main(["generate", "demo", PROMPT, "-o", str(tmp_path)]) == 0
+    assert "as openvino_genai does by default; cache='high' is" in capsys.readouterr().out
+
+
+def test_a_model_s_own_default_is_taken_and_single_fields_start_from_it(model_copy, tmp_path):
+    own = {"disable_cache_before_step": 2, "disable_cache_after_step": -1}
+    path = model_copy / "generation_config.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"cache": own}))
+    assert drawn_cache(tmp_path, model_copy) == TaylorSeerCacheConfig(3, 2, -1)
+    assert drawn_cache(tmp_path, model_copy, *INTERVAL) == TaylorSeerCacheConfig(4, 2, -1)
+    assert drawn_cache(tmp_path, model_copy, "--cache", "off") is None
+    path.write_text(json.dumps(values | {"cache": None}))
+    assert drawn_cache(tmp_path, model_copy) is None
+    assert drawn_cache(tmp_path, model_copy, *INTERVAL) == TaylorSeerCacheConfig(4)
+
+
+def test_a_picture_drawn_again_keeps_its_cache_where_no_option_changes_it(tmp_path):
+    cases = {("--cache", "off"): None, (): TaylorSeerCacheConfig(), tuple(QUICK[2:]): QUICK_CACHE}
+    for number, (options, cache) in enumerate(cases.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (first,) = generate(folder, "demo", PROMPT, "--steps", "9", *options)
+        (again,) = generate(folder, "-C", str(first))
+        assert Recipe.from_picture(again).asked.cache == cache
+        assert pixels(again) == pixels(first)
+    (changed,) = generate(tmp_path, "-C", str(first), *INTERVAL)
+    assert Recipe.from_picture(changed).asked.cache == replace(QUICK_CACHE, cache_interval=4)
 
 
 def test_calibrate_writes_plans_beside_the_model(model_copy, tmp_path, capsys):
@@ -124,6 +165,7 @@ def test_a_failure_has_exit_status_1(tmp_path, monkeypatch, capsys):
 
 def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
     arguments = ["generate", "demo", "a purple cat", "--steps", "4", "-o", str(tmp_path)]
+    arguments += ["--cache-interval", "3"]
     assert main(arguments) == 0
     error = capsys.readouterr().err
     assert "taylorseer-ov: warning: this model's text encoder does not know 'purple'" in error
@@ -230,7 +272,8 @@ def test_words_may_stand_anywhere_and_options_may_stand_for_them(tmp_path, monke
 
 def test_events_for_programs(tmp_path, capsys):
     output = tmp_path / "circle.png"
-    assert main(["generate", "demo", PROMPT, "--steps", "4", "--json", "-o", str(output)]) == 0
+    options = ["--steps", "4", "--cache-interval", "3", "--json"]
+    assert main(["generate", "demo", PROMPT, *options, "-o", str(output)]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds == ["warning", *["progress"] * (len(kinds) - 2), "picture"]

@@ -20,7 +20,7 @@ def run(*arguments, blocked=()):
 
 def test_the_exit_status_is_1_for_a_problem_and_2_for_misuse(model_copy, tmp_path, capsys):
     assert main(["doctor"]) == 0
-    assert main(["doctor", "demo", "--steps", "4"]) == 0
+    assert main(["doctor", "demo", "--steps", "4", "--cache-interval", "3"]) == 0
     assert "caching is inactive" in capsys.readouterr().out
     (model_copy / "transformer" / "openvino_model.bin").unlink()
     assert main(["doctor", str(model_copy)]) == 1

@@ -23,6 +23,18 @@ def test_what_is_foretold_is_what_happens(cache):
     assert backend.text.startswith(f"{drawn_by} would draw: ")
 
 
+@pytest.mark.native
+@pytest.mark.parametrize("steps", [4, 28])
+def test_the_default_is_foretold_as_it_happens(steps):
+    caching = found(diagnose(demo_model_path(), num_inference_steps=steps), "caching")
+    report = (
+        Text2ImagePipeline(demo_model_path()).generate(PROMPT, num_inference_steps=steps).report
+    )
+    assert caching.status == "ok"
+    assert f": {report.schedule} (cache: {report.cache})" in caching.text
+    assert "by default" in report.cache
+
+
 def test_caching_that_would_be_inactive_is_a_warning():
     diagnosis = diagnose(
         demo_model_path(), num_inference_steps=4, cache=TaylorSeerCacheConfig(), machine=machine()

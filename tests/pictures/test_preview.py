@@ -42,6 +42,7 @@ def trajectory(pipeline):
     result = pipeline.generate(
         "a large white star on a green background",
         rng_seed=5,
+        cache=None,
         callback=lambda step, num_steps, now: latents.append(now),
     )
     return latents, result.data

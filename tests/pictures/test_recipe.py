@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.C
     "asked",
     [
         {},
+        {"cache": None},
         {"rng_seed": 7, "height": 96, "width": 160, "guidance_scale": 2.25},
         {"prompt_2": "a small white star on black", "max_sequence_length": 16},
         {"cache": TaylorSeerCacheConfig(3, 2, -1)},

@@ -36,7 +36,7 @@ def inpainting():
 
 @pytest.fixture(scope="module")
 def red_circle(pipeline):
-    return pipeline.generate(RED).data
+    return pipeline.generate(RED, cache=None).data
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_a_size_that_is_given_and_one_that_is_the_picture_s(image_to_image, red_
 
 
 def test_a_result_is_a_picture_to_start_from(pipeline, image_to_image, red_circle):
-    result = pipeline.generate(RED)
+    result = pipeline.generate(RED, cache=None)
     settings = {"strength": 0.5, "num_inference_steps": 4}
     drawn = image_to_image.generate(GREEN, result, **settings)
     assert np.array_equal(drawn.data, image_to_image.generate(GREEN, red_circle, **settings).data)

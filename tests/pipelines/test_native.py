@@ -19,7 +19,8 @@ from tests.pipelines.common import assert_native_has_the_latents
 pytestmark = pytest.mark.native
 
 CONFIGURATIONS = [
-    {},
+    {},  # openvino_genai's default is to cache
+    {"taylorseer_config": None},
     {"taylorseer_config": TaylorSeerCacheConfig()},
     {"taylorseer_config": TaylorSeerCacheConfig(5, 2, -1)},
     {"taylorseer_config": TaylorSeerCacheConfig(2, 0, 100), "num_inference_steps": 11},
@@ -70,11 +71,10 @@ def test_latents_of_every_step_equal_native_s(pipeline, openvino_genai_pipeline,
         "width": 128,
         "max_sequence_length": 32,
         "num_inference_steps": 28,
-        "taylorseer_config": None,
         "rng_seed": 42,
     }
     options = defaults | settings
-    if options["taylorseer_config"] is not None:
+    if options.get("taylorseer_config") is not None:
         options["taylorseer_config"] = options["taylorseer_config"].to_native()
     genai = openvino_genai_pipeline(options["max_sequence_length"])
     assert_native_has_the_latents(
@@ -108,8 +108,9 @@ def test_the_text_length_may_change_from_call_to_call(pipeline, native):
         assert np.array_equal(native.generate(PROMPT, **settings).data, expected)
 
 
-def test_caching_is_off_unless_asked_for(native):
-    assert native.generate(PROMPT).report.predicted_steps == 0
+def test_caching_is_off_when_refused(native):
+    assert native.generate(PROMPT, cache=None).report.predicted_steps == 0
+    assert native.generate(PROMPT, taylorseer_config=None).report.predicted_steps == 0
 
 
 def test_predicted_steps_are_not_counted_as_transformer_runs(native):

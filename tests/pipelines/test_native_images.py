@@ -31,7 +31,8 @@ CONFIGURATIONS = [
 def pictures(pipeline):
     mask = np.zeros((128, 128), np.uint8)
     mask[20:100, 50:90] = 255
-    return pipeline.generate("a large red circle on a white background").data, mask
+    circle = pipeline.generate("a large red circle on a white background", cache=None)
+    return circle.data, mask
 
 
 @pytest.fixture(scope="module", params=PIPELINES)

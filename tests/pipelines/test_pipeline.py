@@ -172,7 +172,7 @@ def test_stored_settings_are_used_and_copied():
     config = pipeline.get_generation_config()
     assert isinstance(config, ImageGenerationConfig)
     assert (config.height, config.width, config.max_sequence_length) == (128, 128, 32)
-    assert config.taylorseer_config is None
+    assert config.cache == config.taylorseer_config == TaylorSeerCacheConfig()
     config.num_inference_steps = 9
     config.taylorseer_config = QUICK_CACHE
     assert pipeline.get_generation_config().num_inference_steps == 28
