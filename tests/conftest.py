@@ -12,7 +12,9 @@ from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.generation.setup import Setup
 from tests.common import F32, PROMPT, REPOSITORY, save_untrained
 
-pytest.register_assert_rewrite("tests.batch.common", "tests.pipelines.common")
+pytest.register_assert_rewrite(
+    "tests.batch.common", "tests.pipelines.common", "tests.same_as_native.common"
+)
 # for `scripts`; last, so that an installed taylorseer_ov is tested and not the one beside it
 sys.path.append(str(REPOSITORY))
 

@@ -1,7 +1,5 @@
 """LoRA adapters: openvino_genai's keyword, and fused by the export; both as in diffusers."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -12,37 +10,9 @@ from taylorseer_ov.export.checkpoint import ExportError
 from taylorseer_ov.export.export import export_model
 from taylorseer_ov.flux.generators import StandardNormalGenerator
 from tests.common import F32, PROMPT
+from tests.export.common import LAYERS, write_lora
 
 SETTINGS = {"height": 64, "width": 64, "num_inference_steps": 4, "max_sequence_length": 32}
-WIDTH = 128  # of the demo transformer
-LAYERS = {
-    "transformer_blocks.0.attn.to_q": (WIDTH, WIDTH),
-    "transformer_blocks.0.ff.net.0.proj": (4 * WIDTH, WIDTH),
-    "single_transformer_blocks.0.attn.to_k": (WIDTH, WIDTH),
-    "single_transformer_blocks.0.proj_out": (WIDTH, 5 * WIDTH),
-}
-
-
-def write_lora(path, layers, seed=0, rank=4, alpha=None):
-    """Write a safetensors file with adapters for layers, {name: (outputs, inputs)}."""
-    random, tensors = np.random.default_rng(seed), {}
-    for name, (outputs, inputs) in layers.items():
-        for kind, shape in (("lora_A", (rank, inputs)), ("lora_B", (outputs, rank))):
-            tensors[f"{name}.{kind}.weight"] = 0.3 * random.standard_normal(shape)
-        if alpha is not None:
-            tensors[f"{name}.alpha"] = np.array(alpha)
-    header, data = {}, b""
-    for name, tensor in tensors.items():
-        values = tensor.astype(np.float32).tobytes()
-        header[f"transformer.{name}"] = {
-            "dtype": "F32",
-            "shape": tensor.shape,
-            "data_offsets": [len(data), len(data) + len(values)],
-        }
-        data += values
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-    return path
 
 
 @pytest.fixture(scope="module")
