@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
-from ..checks import known_fields, whole_number
+from ..checks import known_fields, number, whole_number
 from .policy import VelocityFunction, finite, require_finite
 
 
@@ -51,11 +51,10 @@ class ErrorControl:
     max_interval: int = 6
 
     def __post_init__(self) -> None:
-        tolerance = self.tolerance
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
-            raise TypeError(f"tolerance must be a number, got {tolerance!r}")
+        tolerance = number("tolerance", self.tolerance)
         if not (math.isfinite(tolerance) and tolerance >= 0):
             raise ValueError(f"tolerance must be finite and not negative, got {tolerance}")
+        object.__setattr__(self, "tolerance", tolerance)
         object.__setattr__(self, "max_interval", whole_number("max_interval", self.max_interval, 2))
 
     @classmethod

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+import numpy as np
+
 if TYPE_CHECKING:
     import openvino as ov
     import openvino.properties.hint as hint
@@ -64,10 +66,14 @@ def all_properties(config: Mapping[str, Any] | None, given: Mapping[str, Any]) -
         TypeError: if `config` is no dictionary with texts as keys.
     """
     if config is None:
-        return dict(given)
+        config = {}
     if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
         raise TypeError(
             "config must be a dictionary of OpenVINO properties, such as "
             f"{{'CACHE_DIR': 'compiled'}}, got {config!r}"
         )
-    return dict(config) | dict(given)
+    return {
+        # neither OpenVINO nor openvino_genai knows numpy's numbers
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in (dict(config) | dict(given)).items()
+    }

@@ -156,6 +156,10 @@ class ImageGenerationConfig:
         """Native's name for `cache`."""
         return self.cache
 
+    @taylorseer_config.setter
+    def taylorseer_config(self, config: Any) -> None:
+        self.cache = config
+
     @property
     def negative_prompt(self) -> None:
         """Native's; Flux does not use it, nor the next three, and refuses a text."""
@@ -163,11 +167,12 @@ class ImageGenerationConfig:
     negative_prompt_2 = negative_prompt_3 = prompt_3 = negative_prompt
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "taylorseer_config":
-            name = "cache"
         if name in UNUSED_BY_FLUX:
             if value:
                 raise ValueError(f"{name} is not used by Flux; leave it out")
+            return
+        if name == "taylorseer_config":  # a property, which sets `cache`
+            object.__setattr__(self, name, value)
             return
         if name not in CHECKS:
             raise AttributeError(

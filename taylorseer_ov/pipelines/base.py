@@ -19,10 +19,11 @@ from ..flux.initial_image import initial_image
 from ..flux.latents import packed_latents
 from ..flux.overlay import overlay
 from ..generation.environment import Environment
+from ..generation.given_config import NativeGenerationConfig
 from ..generation.job import Choice, Generated, Hooks, Job, Progress, StepCallback
 from ..generation.metrics import ImageGenerationPerfMetrics
 from ..generation.report import GenerationReport
-from ..generation.settings import GenerationSettings, is_default_cache
+from ..generation.settings import GenerationSettings, ImageGenerationConfig, is_default_cache
 from ..newer_typing import Unpack
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
@@ -41,6 +42,7 @@ class FluxPipeline(LoadablePipeline, OtherModels):
         self,
         prompt: str,
         *pictures: Any,
+        generation_config: ImageGenerationConfig | NativeGenerationConfig | None = None,
         callback: StepCallback | None = None,
         progress: Progress | None = None,
         recorder: Recorder | None = None,
@@ -51,7 +53,8 @@ class FluxPipeline(LoadablePipeline, OtherModels):
 
         Args:
             pictures: the picture to start from and the mask, as far as the task has them.
-            callback, progress, recorder, stop, settings: as `generate` takes them.
+            generation_config, callback, progress, recorder, stop, settings: as `generate` takes
+                them.
 
         Returns:
             What `draw` takes.
@@ -59,7 +62,7 @@ class FluxPipeline(LoadablePipeline, OtherModels):
         text("prompt", prompt)
         hooks = Hooks(callback, progress, recorder, stop)
         hooks.validate()
-        asked = self._updated(settings)
+        asked = self._updated(settings, generation_config)
         initial = None
         if pictures:
             initial = initial_image(*pictures, height=asked.height, width=asked.width)

@@ -11,6 +11,7 @@ from ..flux.devices import check_device
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
 from ..flux.hub import find_model
+from ..generation.given_config import NativeGenerationConfig, whole_config
 from ..generation.properties import OpenVINOProperties, all_properties
 from ..generation.settings import ImageGenerationConfig, model_defaults
 from ..generation.setup import Backend, Device, Devices, Setup, StaticShape, memory_options
@@ -102,9 +103,10 @@ class LoadablePipeline:
         """The settings of this task where the model's folder has no others."""
         return ImageGenerationConfig()
 
-    def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
-        """The settings of a call, checked."""
-        return self._config.updated(settings)
+    def _updated(self, settings: Mapping[str, Any], config: Any = None) -> ImageGenerationConfig:
+        """The settings of a call, checked: those given by name, before those of a configuration."""
+        start = self._config if config is None else whole_config(config, self._config)
+        return start.updated(settings)
 
     def __repr__(self) -> str:
         setup = self._backends.setup
@@ -126,13 +128,16 @@ class LoadablePipeline:
         """Return a copy of the settings that `generate` starts from."""
         return replace(self._config)
 
-    def set_generation_config(self, config: ImageGenerationConfig) -> None:
+    def set_generation_config(self, config: ImageGenerationConfig | NativeGenerationConfig) -> None:
         """Set what `generate` starts from; checked and copied.
+
+        Args:
+            config: all its values count, as `generate` says of `generation_config`.
 
         Raises:
             TypeError, ValueError: for a value of the wrong kind or out of range; nothing is set.
         """
-        self._config = config.updated({})
+        self._config = whole_config(config, self._config)
 
     def reshape(
         self, num_images_per_prompt: int, height: int, width: int, guidance_scale: float

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from ..caching.policy import Recorder
+from ..generation.given_config import NativeGenerationConfig
 from ..generation.job import Progress, StepCallback
 from ..generation.settings import GenerationSettings, ImageGenerationConfig
 from ..newer_typing import Unpack
@@ -26,6 +27,7 @@ class Text2ImagePipeline(FluxPipeline):
     def generate(
         self,
         prompt: str,
+        generation_config: ImageGenerationConfig | NativeGenerationConfig | None = None,
         *,
         callback: StepCallback | None = None,
         progress: Progress | None = None,
@@ -37,6 +39,11 @@ class Text2ImagePipeline(FluxPipeline):
 
         Args:
             prompt: what to draw.
+            generation_config: settings instead of the pipeline's, for this call only; those given
+                by name go before. All its values count: `ImageGenerationConfig()` is 1024x1024
+                pixels in 28 steps without caching, whatever the model's own. A height or width of
+                None is the given picture's, and an error where there is none. May be
+                openvino_genai's: sizes and text length that it was not told are the pipeline's.
             callback: called as `(step, num_steps, latents)` in this thread after every step, with
                 packed latents of shape (N, tokens, 64). Returning True ends the generation before
                 the next step; the picture is decoded as far as it got.
@@ -66,6 +73,7 @@ class Text2ImagePipeline(FluxPipeline):
         """
         return self._generate(
             prompt,
+            generation_config=generation_config,
             callback=callback,
             progress=progress,
             recorder=recorder,
@@ -76,8 +84,8 @@ class Text2ImagePipeline(FluxPipeline):
     def _usual(self) -> ImageGenerationConfig:
         return DRAWING
 
-    def _updated(self, settings: Mapping[str, Any]) -> ImageGenerationConfig:
-        chosen = super()._updated(settings)
+    def _updated(self, settings: Mapping[str, Any], config: Any = None) -> ImageGenerationConfig:
+        chosen = super()._updated(settings, config)
         if chosen.strength != 1:
             raise ValueError("strength must be 1.0 for text to image; leave it out")
         return chosen
@@ -96,6 +104,7 @@ class Image2ImagePipeline(FluxPipeline):
         self,
         prompt: str,
         image: Any,
+        generation_config: ImageGenerationConfig | NativeGenerationConfig | None = None,
         *,
         callback: StepCallback | None = None,
         progress: Progress | None = None,
@@ -113,7 +122,8 @@ class Image2ImagePipeline(FluxPipeline):
             image: uint8 array (height, width, 3) or (1, height, width, 3), an `openvino.Tensor` or
                 `GenerationResult` of such a shape, a PIL image, or the path of a file. It is
                 resized to `height` and `width` if they are given.
-            callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
+            generation_config, callback, progress, recorder, stop, settings: as in
+                `Text2ImagePipeline.generate`.
 
         Returns:
             As `Text2ImagePipeline.generate` does.
@@ -124,6 +134,7 @@ class Image2ImagePipeline(FluxPipeline):
         return self._generate(
             prompt,
             image,
+            generation_config=generation_config,
             callback=callback,
             progress=progress,
             recorder=recorder,
@@ -149,6 +160,7 @@ class InpaintingPipeline(FluxPipeline):
         prompt: str,
         image: Any,
         mask_image: Any,
+        generation_config: ImageGenerationConfig | NativeGenerationConfig | None = None,
         *,
         callback: StepCallback | None = None,
         progress: Progress | None = None,
@@ -163,7 +175,8 @@ class InpaintingPipeline(FluxPipeline):
             image: as in `Image2ImagePipeline.generate`.
             mask_image: white where to draw, black where the picture stays. Whatever `image` may be;
                 arrays may also be bool or (height, width). Resized to the size that is drawn.
-            callback, progress, recorder, stop, settings: as in `Text2ImagePipeline.generate`.
+            generation_config, callback, progress, recorder, stop, settings: as in
+                `Text2ImagePipeline.generate`.
 
         Returns:
             As `Text2ImagePipeline.generate` does.
@@ -175,6 +188,7 @@ class InpaintingPipeline(FluxPipeline):
             prompt,
             image,
             mask_image,
+            generation_config=generation_config,
             callback=callback,
             progress=progress,
             recorder=recorder,

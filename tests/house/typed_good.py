@@ -11,6 +11,7 @@ from taylorseer_ov import (
     CachePlan,
     ErrorControl,
     Image2ImagePipeline,
+    ImageGenerationConfig,
     ImageGenerationPerfMetrics,
     InpaintingPipeline,
     TaylorSeerCacheConfig,
@@ -32,6 +33,12 @@ def draw(folder: Path, plan: CachePlan, picture: np.ndarray[Any, np.dtype[np.uin
     text.generate("a red circle", cache="fast", callback=lambda step, steps, latents: step == 3)
     text.generate("a red circle", taylorseer_config=TaylorSeerCacheConfig(cache_interval=4))
     text.generate("a red circle", cache=ErrorControl(tolerance=0.01)).images[0].save("circle.png")
+    config = text.get_generation_config()
+    config.num_inference_steps, config.taylorseer_config = 20, TaylorSeerCacheConfig()
+    text.set_generation_config(config)
+    text.generate("a red circle", config, rng_seed=7)
+    text.generate("a red circle", generation_config=ImageGenerationConfig(height=256, width=256))
+    Image2ImagePipeline(folder).generate("a red circle", picture, config, strength=0.7)
     text.compile("CPU", PERFORMANCE_HINT="LATENCY")
     Image2ImagePipeline(folder).generate("a red circle", picture, strength=0.7, cache=plan)
     Image2ImagePipeline(folder).generate("a red circle", "circle.png")
