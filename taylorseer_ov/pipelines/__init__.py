@@ -17,7 +17,7 @@ The way of a generation through the house:
    with a velocity that stands before the transformer and runs it in some of them
    (`caching.cached_velocity`); the VAE decodes. It runs the models of openvino_genai where these
    are loaded (`native_models`); else `models` decides where and with which properties our own are
-   compiled, all at once or one at a time.
+   compiled, all at once or one at a time; `warming_up` runs each once while it loads.
 5. Back in `base`, `generation.report` makes the account of what was `Generated`, `pictures.recipe`
    keeps how to draw it again, and `pictures.result` is what the caller gets.
 

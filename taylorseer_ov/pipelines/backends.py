@@ -25,6 +25,7 @@ from .models import Models
 from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
+from .warming_up import warm_up
 
 LORA_ADVICE = (
     "without openvino_genai, fuse them into the model: taylorseer-ov export MODEL OUT_DIR "
@@ -136,7 +137,12 @@ class Backends:
 
     def load_first(self, settings: ImageGenerationConfig) -> None:
         """Load the models before a job is known: they are the same for every job."""
-        self.load("python", settings)
+        if self._loaded is None:
+            self.load("python", settings)
+            models = self.load_python().models
+            start_s = time.perf_counter()
+            warm_up(models, self.tokenizers, settings.max_sequence_length)
+            self.load_s += time.perf_counter() - start_s
 
     def load(self, name: str, settings: ImageGenerationConfig) -> PythonBackend | NativeBackend:
         """Return a backend, its models compiled.

@@ -1,0 +1,44 @@
+"""The first run of every model, made while loading: it pays for memory and kernels.
+
+On small pictures, so that it costs little beside loading; what depends on the size of the picture
+is left for the first generation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..flux.latents import image_position_ids
+from ..flux.noise import noise_source
+from ..flux.tokenizer import Tokenizer
+from ..generation.setup import MemoryOptions
+from .models import LoopModels
+
+# sides of the pictures in latents: tokens are dear to the transformer, pixels not to the VAE
+TRANSFORMER_SIDE, VAE_SIDE = 4, 16
+
+
+def warm_up(
+    models: LoopModels, tokenizers: tuple[Tokenizer, Tokenizer], max_sequence_length: int
+) -> None:
+    """Run every model once, unless that would load more than is loaded, or take a whole picture.
+
+    Args:
+        max_sequence_length: tokens that the T5 encoder will read.
+    """
+    setup, folder = models.setup, models.setup.folder
+    whole_picture = setup.static is not None or "adapters" in setup.properties
+    if whole_picture or setup.memory != MemoryOptions():
+        return
+    pooled = models.encode_pooled("", tokenizers[0].row("", folder.clip_length))
+    text = models.encode_text("", tokenizers[1].row("", max_sequence_length))
+    transformer = models.transformer(None)
+    ids = image_position_ids(TRANSFORMER_SIDE // 2, TRANSFORMER_SIDE // 2)
+    transformer.start(text, pooled, ids, guidance_scale=1.0)
+    transformer(np.zeros((1, len(ids), folder.in_channels), np.float32), np.float32(1))
+    latents = np.zeros((1, folder.latent_channels, VAE_SIDE, VAE_SIDE), np.float32)
+    models.vae_decoder(VAE_SIDE, VAE_SIDE)(latents)
+    draw = noise_source(None, seed=0)
+    if folder.task != "text to image":
+        side = VAE_SIDE * folder.vae_scale
+        models.vae_encoder()(np.zeros((1, 3, side, side), np.float32), draw)
