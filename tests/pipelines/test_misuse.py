@@ -14,7 +14,7 @@ from tests.pipelines.common import SHORT
     ("settings", "error", "message"),
     [
         ({"heigth": 64}, TypeError, "unknown setting 'heigth'; did you mean 'height'"),
-        ({"generation_config": 1}, TypeError, "unknown setting 'generation_config'"),
+        ({"generation_config": 1}, TypeError, "must be an ImageGenerationConfig, got 1"),
         ({"height": 72}, ValueError, "height must be a multiple of 16, got 72; 64 is the nearest"),
         ({"width": 0}, ValueError, "width must be a whole number of at least 16, got 0"),
         ({"num_inference_steps": 0}, ValueError, "num_inference_steps .* at least 1, got 0"),
