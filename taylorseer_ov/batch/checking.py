@@ -100,6 +100,7 @@ def identify(line: BatchLine, job: Job, weights: Mapping[str, str]) -> str:
     """
     cache = job.cache
     settings = vars(job.settings) | {"generator": None, "adapters": None}
+    del settings["keep_unmasked"]  # no line has a mask, and older batches go on under their keys
     if isinstance(cache, CachePlan):
         settings["cache"] = json.loads(cache.to_json())
     else:

@@ -1,11 +1,13 @@
 """What a line of a batch may be, in a text file and in JSON lines."""
 
+import dataclasses
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taylorseer_ov.batch.checking import check, digest
 from taylorseer_ov.batch.lines import BadLine, BatchLine, parse_lines
 
 pytestmark = pytest.mark.once
@@ -72,3 +74,16 @@ def test_any_bytes_are_lines_or_bad_lines(data):
         assert all(isinstance(row, BatchLine | BadLine) for row in read)
         numbers = [row.number for row in read]
         assert numbers == sorted(set(numbers))
+
+
+def test_batches_begun_before_masks_kept_their_pixels_go_on(pipeline):
+    """A line has no mask: the setting for one is not part of what the line is known by."""
+    (checked,), bad = check(pipeline, [{"prompt": "a red circle", "keep_unmasked": False}])
+    assert not bad
+    settings = dataclasses.asdict(checked.job.settings)
+    assert settings.pop("keep_unmasked") is False
+    plan = json.loads(checked.job.cache.to_json())
+    settings |= {"cache": plan, "generator": None, "adapters": None}
+    prompts = [checked.job.prompt, checked.job.prompt_2]
+    weights = pipeline.environment(checked.job).weights
+    assert checked.key == digest([digest([*prompts, settings, None, dict(weights)]), 1])
