@@ -10,7 +10,15 @@ from pathlib import Path
 from ..caching.calibrated_plans import PLANS_FILE, read_plans
 from ..files import write_over
 from ..flux.folder import FluxFolder, task_of
-from ..flux.folder_checks import CONFIGS, IR_FILES, check_ir, pipeline_class, stored_bytes
+from ..flux.folder_checks import (
+    CONFIGS,
+    IR_FILES,
+    check_ir,
+    pipeline_class,
+    read_defaults,
+    read_scheduler,
+    stored_bytes,
+)
 from ..genai import draws_wrong_levels
 from ..generation.settings import model_defaults
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
@@ -94,7 +102,7 @@ def _describe_model(path: Path, part: str) -> str:
 def _check_config(path: Path, part: str) -> None:
     """Check a part's own JSON: the values that are used, and the class it was made for."""
     if part in CONFIGS:
-        CONFIGS[part](path)
+        CONFIGS[part](path / part)
     file = path / part / "config.json"
     if part in KINDS and file.is_file():
         config = read_json(file)
@@ -111,7 +119,7 @@ def _check_vae_encoder(path: Path) -> Finding:
 
 
 def _read_defaults(path: Path) -> None:
-    model_defaults(path, CONFIGS[DEFAULTS_FILE](path)["defaults"])
+    model_defaults(path, read_defaults(path))
 
 
 def _describe_plans(folder: FluxFolder) -> str:
@@ -123,7 +131,8 @@ def _describe_plans(folder: FluxFolder) -> str:
 
 
 def _check_scheduler(path: Path, machine: Machine, fix: bool) -> Finding:
-    found = examine("scheduler", lambda: CONFIGS["scheduler"](path), "its noise levels fall to 0")
+    scheduler = path / SCHEDULER_FILE.parent
+    found = examine("scheduler", lambda: read_scheduler(scheduler), "its noise levels fall to 0")
     if found.status != "ok" or not _is_misread(path):
         return found
     if fix:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ from ..arrays import Array
 from ..model_files import ModelFolderError, read_json, weights_fingerprint
 from .folder_checks import (
     CONFIGS,
+    FILL_ADVICE,
     FILL_CLASS,
     IR_FILES,
     VAE_ENCODER,
     Task,
     check_ir,
     pipeline_class,
+    read_defaults,
+    read_scheduler,
 )
 from .sampling import NoiseLevels, first_step
+from .scheduler import Scheduler
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class FluxFolder:
         path: the folder.
         task: what it was checked for; `vae_encoder` is needed unless that is text to image.
         is_fill: whether it is a Fill model, whose transformer is given the picture and the mask.
-        noise_levels: those it samples with.
+        scheduler: what fixes the noise levels that it samples with.
+        own_scheduler: the one of its own file, None if it has none.
         in_channels: features of an image token.
         guidance_embeds: whether the transformer takes a guidance scale (dev) or not (schnell).
         latent_channels, vae_scale, scaling_factor, shift_factor: of the autoencoder; `vae_scale` is
@@ -39,12 +45,14 @@ class FluxFolder:
             and how many features a token in them.
         vae_width: features of a pixel in the VAE's last stage, where it is widest.
         defaults: the model's own generation defaults, from an optional `generation_config.json`.
+        parts: the folders of those parts that do not lie in this one under their own names.
     """
 
     path: Path
     task: Task
     is_fill: bool
-    noise_levels: NoiseLevels
+    scheduler: Scheduler
+    own_scheduler: Scheduler | None
     in_channels: int
     guidance_embeds: bool
     latent_channels: int
@@ -56,6 +64,7 @@ class FluxFolder:
     transformer_width: int
     vae_width: int
     defaults: dict[str, Any]
+    parts: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: str | Path, task: Task = "text to image") -> FluxFolder:
@@ -78,11 +87,34 @@ class FluxFolder:
         if task != "text to image":
             check_ir(folder / VAE_ENCODER, "vae_encoder")
         fields: dict[str, Any] = {}
-        for read_config in CONFIGS.values():
-            fields |= read_config(folder)
+        for part, read_config in CONFIGS.items():
+            fields |= read_config(folder / part)
+        fields |= {"scheduler": read_scheduler(folder / "scheduler")}
+        fields |= {"own_scheduler": fields["scheduler"], "defaults": read_defaults(folder)}
         read = cls(path=folder, task=task, is_fill=is_fill, **fields)
         read._check_channels()
         return read
+
+    def part(self, name: str) -> Path:
+        """Return the folder of a part, such as `"text_encoder_2"`."""
+        return self.parts.get(name, self.path / name)
+
+    def for_task(self, task: Task) -> FluxFolder:
+        """Return the same model for another task.
+
+        Raises:
+            ModelFolderError: if it cannot do it, or its VAE encoder is missing or wrong.
+        """
+        if self.is_fill and task != "inpainting":
+            raise ModelFolderError(f"{self.path}: a Fill model does inpainting only; {FILL_ADVICE}")
+        if task != "text to image":
+            check_ir(self.part("vae_encoder") / "openvino_model", "vae_encoder")
+        return replace(self, task=task)
+
+    @property
+    def noise_levels(self) -> NoiseLevels:
+        """Those it samples with."""
+        return self.scheduler.noise_levels
 
     def _check_channels(self) -> None:
         """Check that the transformer takes what this kind of model is given."""
@@ -121,7 +153,7 @@ class FluxFolder:
 
     def fingerprint(self, part: str = "transformer") -> str:
         """Return what identifies a part's weights."""
-        return weights_fingerprint(self.path / part)
+        return weights_fingerprint(self.part(part))
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:

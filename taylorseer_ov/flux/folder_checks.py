@@ -12,12 +12,14 @@ from typing import Any, Literal
 from ..checks import whole_number
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
 from .sampling import NoiseLevels
+from .scheduler import Scheduler
 
 Task = Literal["text to image", "image to image", "inpainting"]
 
 # Their parts are the same; the name is that of the pipeline somebody had loaded.
 PLAIN_CLASSES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")
 FILL_CLASS = "FluxFillPipeline"
+FILL_ADVICE = "use InpaintingPipeline"
 COMPONENT_CLASSES = {
     "text_encoder": "CLIPTextModel",
     "text_encoder_2": "T5EncoderModel",
@@ -62,8 +64,7 @@ def pipeline_class(folder: Path, task: Task) -> str:
     name = index.get("_class_name")
     if name == FILL_CLASS and task != "inpainting":
         raise ModelFolderError(
-            f"{path} is for the pipeline class {name!r}, which does inpainting only; "
-            "use InpaintingPipeline"
+            f"{path} is for the pipeline class {name!r}, which does inpainting only; {FILL_ADVICE}"
         )
     if name not in (*PLAIN_CLASSES, FILL_CLASS):
         raise ModelFolderError(
@@ -157,8 +158,8 @@ def _count(config: Mapping[str, Any], name: str, default: int, most: int) -> int
     return whole_number(name, config.get(name, default), 1, most)
 
 
-def _transformer(folder: Path) -> dict[str, Any]:
-    with _naming(folder / "transformer" / "config.json") as config:
+def _transformer(part: Path) -> dict[str, Any]:
+    with _naming(part / "config.json") as config:
         guidance = config.get("guidance_embeds", False)
         if not isinstance(guidance, bool):
             raise TypeError(f"guidance_embeds must be true or false, got {guidance!r}")
@@ -172,8 +173,8 @@ def _transformer(folder: Path) -> dict[str, Any]:
         }
 
 
-def _vae(folder: Path) -> dict[str, Any]:
-    with _naming(folder / "vae_decoder" / "config.json") as config:
+def _vae(part: Path) -> dict[str, Any]:
+    with _naming(part / "config.json") as config:
         blocks = config.get("block_out_channels")
         if not isinstance(blocks, list) or not 1 <= len(blocks) <= 8:
             raise TypeError(f"block_out_channels must be a list of 1 to 8 numbers, got {blocks!r}")
@@ -189,26 +190,26 @@ def _vae(folder: Path) -> dict[str, Any]:
         }
 
 
-def _text_encoder(folder: Path) -> dict[str, Any]:
-    with _naming(folder / "text_encoder" / "config.json") as config:
+def _text_encoder(part: Path) -> dict[str, Any]:
+    with _naming(part / "config.json") as config:
         return {"clip_length": _count(config, "max_position_embeddings", 77, 10_000)}
 
 
-def _scheduler(folder: Path) -> dict[str, Any]:
-    with _naming(folder / "scheduler" / "scheduler_config.json") as config:
-        return {"noise_levels": NoiseLevels.from_config(config)}
+def read_scheduler(part: Path) -> Scheduler:
+    """Read the scheduler in a folder."""
+    with _naming(part / "scheduler_config.json") as config:
+        return Scheduler(NoiseLevels.from_config(config), config)
 
 
-def _defaults(folder: Path) -> dict[str, Any]:
+def read_defaults(folder: Path) -> dict[str, Any]:
+    """Read a model's own generation defaults, if there are any."""
     path = folder / "generation_config.json"
-    return {"defaults": read_json(path) if path.exists() else {}}
+    return read_json(path) if path.exists() else {}
 
 
-# What reads the JSON of each part, and returns the fields of a `FluxFolder`.
+# What reads the JSON in the folder of each part, and returns fields of a `FluxFolder`.
 CONFIGS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "text_encoder": _text_encoder,
     "transformer": _transformer,
     "vae_decoder": _vae,
-    "scheduler": _scheduler,
-    "generation_config.json": _defaults,
 }

@@ -82,7 +82,7 @@ class TextEncoder(Part):
 
 
 def lasting_inputs(
-    folder: FluxFolder, text: Array, pooled: Array, image_ids: Array, guidance_scale: float
+    text: Array, pooled: Array, image_ids: Array, guidance_scale: float | None
 ) -> dict[str, Array]:
     """Return the transformer's inputs that do not change during a generation, by their names.
 
@@ -90,6 +90,7 @@ def lasting_inputs(
         text: (N, L, D).
         pooled: (N, P).
         image_ids: (tokens, 3).
+        guidance_scale: None for a model that takes none.
     """
     inputs = {
         "encoder_hidden_states": text,
@@ -97,23 +98,22 @@ def lasting_inputs(
         "img_ids": image_ids,
         "txt_ids": np.zeros((text.shape[1], 3), np.float32),
     }
-    if folder.guidance_embeds:
+    if guidance_scale is not None:
         inputs["guidance"] = np.full(len(text), guidance_scale, np.float32)
     return inputs
 
 
-def timestep(folder: FluxFolder, sigma: np.float32) -> Array:
+def timestep(sigma: np.float32, train_timesteps: float) -> Array:
     """Return what the transformer takes for a noise level, float32 (1,)."""
-    train_timesteps = np.float32(folder.noise_levels.num_train_timesteps)
     # the model takes timestep / 1000; both roundings to float32 are diffusers' and native's
-    return np.array([sigma * train_timesteps / np.float32(1000)], np.float32)
+    return np.array([sigma * np.float32(train_timesteps) / np.float32(1000)], np.float32)
 
 
 class FluxTransformer(Part):
     """The denoiser. What does not change during a generation is set once by `start`."""
 
     def __init__(self, folder: FluxFolder, place: Place) -> None:
-        super().__init__(place.read(folder.path / "transformer"), place)
+        super().__init__(place.read(folder.part("transformer")), place)
         self._folder = folder
 
     def reshape(self, batch: int, image_tokens: int, text_tokens: int) -> None:
@@ -135,16 +135,27 @@ class FluxTransformer(Part):
             shapes["guidance"] = [batch]
         self._reshape(shapes)
 
-    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
-        """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
-        lasting = lasting_inputs(self._folder, text, pooled, image_ids, guidance_scale)
-        for name, value in lasting.items():
+    def start(
+        self,
+        text: Array,
+        pooled: Array,
+        image_ids: Array,
+        guidance_scale: float,
+        train_timesteps: float,
+    ) -> None:
+        """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3).
+
+        `train_timesteps` is the timestep of noise alone.
+        """
+        self._train_timesteps = train_timesteps
+        guidance = guidance_scale if self._folder.guidance_embeds else None
+        for name, value in lasting_inputs(text, pooled, image_ids, guidance).items():
             self._set(name, value)
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
         """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
         self._set("hidden_states", latents)
-        self._set("timestep", timestep(self._folder, sigma))
+        self._set("timestep", timestep(sigma, self._train_timesteps))
         self._request.infer()
         velocity: Array = self._request.get_output_tensor(0).data
         return velocity

@@ -16,7 +16,7 @@ class VaeEncoder(Part):
     """Pictures to latents."""
 
     def __init__(self, folder: FluxFolder, place: Place) -> None:
-        model = place.read(folder.path / "vae_encoder")
+        model = place.read(folder.part("vae_encoder"))
         super().__init__(model, place)
         self._folder = folder
         self._is_distribution = "latent_parameters" in model.output(0).get_names()
@@ -64,7 +64,7 @@ def read_vae_decoder(folder: FluxFolder, place: Place, levels: ov.Type) -> ov.Mo
 
     `levels` is the type of the grey levels: u8, or f32 for those that truncation makes u8.
     """
-    decoder = place.read(folder.path / "vae_decoder")
+    decoder = place.read(folder.part("vae_decoder"))
     return _with_post_processing(round_to_nearest(decoder), folder, levels)
 
 

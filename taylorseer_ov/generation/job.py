@@ -11,7 +11,9 @@ from ..arrays import Array, Pictures, Tensor
 from ..caching.plan import CachePlan
 from ..caching.policy import CachePolicy
 from ..caching.policy import Recorder as Recorder
+from ..flux.folder_checks import Task
 from ..flux.initial_image import InitialImage
+from ..flux.scheduler import Scheduler
 from .environment import Environment
 from .settings import ImageGenerationConfig
 
@@ -57,6 +59,7 @@ class Job:
         prompt, prompt_2: for the CLIP and for the T5 encoder.
         settings: with the size known.
         sigmas: float32 (n + 1,), of the n steps that are taken.
+        scheduler: what they were made by.
         cache: what decides which steps run the transformer, and what the others use.
         cache_name: what the report calls it.
         hooks: the caller's functions.
@@ -67,10 +70,18 @@ class Job:
     prompt_2: str
     settings: ImageGenerationConfig
     sigmas: Array
+    scheduler: Scheduler
     cache: CachePlan | CachePolicy
     cache_name: str
     hooks: Hooks
     initial: InitialImage | None = None
+
+    @property
+    def task(self) -> Task:
+        """What kind of generation it is."""
+        if self.initial is None:
+            return "text to image"
+        return "image to image" if self.initial.mask_image is None else "inpainting"
 
     @property
     def num_steps(self) -> int:

@@ -62,7 +62,7 @@ def estimate(
 
     `precision_bits` is the width of the numbers that the device computes in, 32 or 16.
     """
-    weights = {part: _weight_bytes(folder.path / part, precision_bits) for part in PARTS}
+    weights = {part: _weight_bytes(folder.part(part), precision_bits) for part in PARTS}
     height, width = (pixels // folder.vae_scale for pixels in settings.size)
     batch = settings.num_images_per_prompt
     tokens = batch * (height * width // 4 + settings.max_sequence_length)

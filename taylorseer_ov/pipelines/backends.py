@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import platform
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any, get_args
 
 import openvino as ov
 
 from ..flux.devices import device_name, has_own_memory, precision_bits
+from ..flux.folder import FluxFolder
 from ..flux.noise import noise_of_seeds
 from ..flux.tokenizer import Tokenizer
 from ..generation.environment import Environment
@@ -25,6 +26,7 @@ from .models import Models
 from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
+from .shared_models import SharedModels
 from .warming_up import warm_up
 
 LORA_ADVICE = (
@@ -57,7 +59,7 @@ class Backends:
             _refuse_native_if(self._standing_obstacle)
         self.setup, self.requested = setup, requested
         self.load_s = 0.0
-        self._loaded: PythonBackend | NativeBackend | None = None
+        self._models = SharedModels[PythonBackend | NativeBackend]()
         self.set_devices(setup.devices, setup.properties)
         path = setup.folder.path
         self.tokenizers = Tokenizer(path / "tokenizer"), Tokenizer(path / "tokenizer_2")
@@ -73,13 +75,27 @@ class Backends:
                 raise ValueError(f"backend='python' takes no adapters; {LORA_ADVICE}")
             if self._standing_obstacle:
                 raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
-        self.setup = replace(self.setup, devices=devices, properties=properties)
-        self.unload()
+        self._change(replace(self.setup, devices=devices, properties=properties))
 
     def reshape(self, static: StaticShape) -> None:
         """Fix all shapes; the models are compiled anew when they are next needed."""
-        self.setup = replace(self.setup, static=static)
+        self._change(replace(self.setup, static=static))
+
+    def for_folder(self, folder: FluxFolder) -> Backends:
+        """Return the backends for the same models at another task, in memory once for both."""
+        other = copy(self)
+        other.setup, other.load_s = replace(self.setup, folder=folder), 0.0
+        return other
+
+    def set_folder(self, folder: FluxFolder) -> None:
+        """Change what is not in the models: the scheduler."""
+        self.setup = replace(self.setup, folder=folder)
+
+    def _change(self, setup: Setup) -> None:
         self.unload()
+        if setup != self.setup:  # other models than those that others may go on to use
+            self._models = SharedModels()
+        self.setup = setup
 
     @property
     def needs_shape(self) -> bool:
@@ -137,7 +153,7 @@ class Backends:
 
     def load_first(self, settings: ImageGenerationConfig) -> None:
         """Load the models before a job is known: they are the same for every job."""
-        if self._loaded is None:
+        if self.loaded is None:
             self.load("python", settings)
             models = self.load_python().models
             start_s = time.perf_counter()
@@ -150,10 +166,10 @@ class Backends:
         Warns:
             MemoryWarning: if they and pictures of these settings are unlikely to fit into memory.
         """
-        if self._loaded is None:
+        if self._models.loaded is None:
             self._warn_about_memory(settings)
-        python = self.load_python()
-        return self._loaded if name == "native" and self._loaded is not None else python
+        python, loaded = self.load_python(), self._models.loaded
+        return loaded if name == "native" and loaded is not None else python
 
     def _warn_about_memory(self, settings: ImageGenerationConfig) -> None:
         free_bytes, device = available_bytes(), self.setup.devices.denoise
@@ -169,18 +185,19 @@ class Backends:
 
     def load_python(self) -> PythonBackend:
         """Return the Python backend on the models of this pipeline, compiled."""
-        if self._loaded is None:
-            start_s = self._begin_load()
-            self._loaded = self._make()
-            self.load_s = time.perf_counter() - start_s
-        return self._loaded if isinstance(self._loaded, PythonBackend) else self._loaded.loop
+        loaded = self._models.of(self)
+        if loaded is not None:
+            return _loop(loaded)
+        start_s = self._begin_load()
+        loop = _loop(self._models.use(self, self._make))
+        loop.models.load_all(self.setup.folder.task)  # others may have loaded less
+        self.load_s = time.perf_counter() - start_s
+        return loop
 
     def _make(self) -> PythonBackend | NativeBackend:
         if self.requested != "python" and self._standing_obstacle is None:
             return NativeBackend(self.setup, self.tokenizers)
-        models = Models(self.setup)
-        models.load_all()
-        return PythonBackend(models, self.tokenizers)
+        return PythonBackend(Models(self.setup), self.tokenizers)
 
     def _begin_load(self) -> float:
         if self.needs_shape:
@@ -193,14 +210,21 @@ class Backends:
     @property
     def loaded(self) -> str | None:
         """Whose models are in memory: `"native"` openvino_genai's, `"python"` ours, or None."""
-        if self._loaded is None:
+        loaded = self._models.of(self)
+        if loaded is None:
             return None
-        return "python" if isinstance(self._loaded, PythonBackend) else "native"
+        return "python" if isinstance(loaded, PythonBackend) else "native"
 
     def unload(self) -> None:
-        """Let go of the models; they are loaded again when they are next needed."""
-        self._loaded = None
-        gc.collect()
+        """Let go of the models, which stay in memory if other pipelines have them too.
+
+        They are loaded again when they are next needed.
+        """
+        self._models.leave(self)
+
+
+def _loop(loaded: PythonBackend | NativeBackend) -> PythonBackend:
+    return loaded if isinstance(loaded, PythonBackend) else loaded.loop
 
 
 def _plain(properties: Mapping[str, Any]) -> dict[str, str]:

@@ -77,7 +77,8 @@ class FluxPipeline(LoadablePipeline, OtherModels):
         occasion = Occasion(sigmas, asked.size, guidance_scale)
         is_default = is_default_cache(asked, settings, self._usual())
         decision = resolve_cache(asked.cache, occasion, self._folder, is_default=is_default)
-        return Job(prompt, prompt_2, asked, sigmas, *decision, hooks, initial)
+        scheduler = self._folder.scheduler
+        return Job(prompt, prompt_2, asked, sigmas, scheduler, *decision, hooks, initial)
 
     def draw(self, job: Job) -> GenerationResult:
         """Draw what was prepared.

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from .backends import Backends
 
 
+# the arguments of the constructor, from `device` to `embedding_cache`
+NOTHING_CHOSEN = (None, False, None, "auto", False, False, None)
+SHARED_ADVICE = (
+    "a pipeline made from another one shares its models, where and how these are loaded; give it "
+    "nothing else, or make it from the folder"
+)
+
+
 class LoadablePipeline:
     """The models of a Flux at one task, and the settings they generate with.
 
@@ -33,7 +41,7 @@ class LoadablePipeline:
 
     def __init__(
         self,
-        models_path: str | Path,
+        models_path: str | Path | LoadablePipeline,
         device: Device | None = None,
         *,
         lazy: bool = False,
@@ -48,7 +56,8 @@ class LoadablePipeline:
 
         Args:
             models_path: a folder that `taylorseer-ov export` wrote, `"demo"`, or the hub id of an
-                exported model, which is downloaded.
+                exported model, which is downloaded. Or another pipeline, and nothing else: this one
+                then draws with the same models, which are in memory once.
             device: one for all parts, or three: for the text encoders, the transformer and the VAE,
                 as a tuple or as a dictionary (see `Devices.of`). None waits for `compile` or the
                 first `generate`, on the CPU.
@@ -78,19 +87,36 @@ class LoadablePipeline:
         Warns:
             MemoryWarning: if the models and a picture are unlikely to fit into memory.
         """
-        from .backends import Backends
-
         if not isinstance(lazy, bool):
             raise TypeError(f"lazy must be True or False, got {lazy!r}")
+        if isinstance(models_path, LoadablePipeline):
+            chosen = (device, lazy, config, backend, low_memory, vae_tiling, embedding_cache)
+            self._share(models_path, nothing_else=chosen == NOTHING_CHOSEN and not properties)
+            return
         devices = available(Devices.of("CPU" if device is None else device))
         memory = memory_options(low_memory, vae_tiling, embedding_cache)
-        self._folder = FluxFolder.read(find_model(models_path), self._task)
+        folder = FluxFolder.read(find_model(models_path), self._task)
+        setup = Setup(folder, devices, all_properties(config, properties), memory)
+        self._start(setup, backend, waits=lazy or device is None or low_memory)
+
+    def _start(self, setup: Setup, backend: Backend, *, waits: bool) -> None:
+        from .backends import Backends
+
+        self._folder = setup.folder
         self._config = self._defaults()
-        setup = Setup(self._folder, devices, all_properties(config, properties), memory)
         self._backends = Backends(setup, backend)
         self._alone = OneAtATime()
-        if not (lazy or device is None or memory.low_memory or self._backends.needs_shape):
+        if not (waits or self._backends.needs_shape):
             self._backends.load_first(self._config)
+
+    def _share(self, other: LoadablePipeline, *, nothing_else: bool) -> None:
+        """Draw with the models of another pipeline, and never while it draws."""
+        if not nothing_else:
+            raise TypeError(SHARED_ADVICE)
+        self._folder = other.folder.for_task(self._task)
+        self._config = self._defaults()
+        self._backends = other.backends.for_folder(self._folder)
+        self._alone = other._alone
 
     def _defaults(self) -> ImageGenerationConfig:
         """The settings of a pipeline that nobody has changed."""

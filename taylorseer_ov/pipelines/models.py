@@ -16,6 +16,7 @@ import openvino_tokenizers  # noqa: F401  (registers its operations with every n
 from numpy.typing import NDArray
 
 from ..arrays import Array, Pictures
+from ..flux.folder_checks import Task
 from ..flux.noise import Draw
 from ..flux.parts import FluxTransformer, Part, Place, TextEncoder
 from ..flux.tiled_vae import TiledVaeDecoder
@@ -30,7 +31,14 @@ Ids = NDArray[np.int64]
 class Denoiser(Protocol):
     """The transformer of a generation."""
 
-    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
+    def start(
+        self,
+        text: Array,
+        pooled: Array,
+        image_ids: Array,
+        guidance_scale: float,
+        train_timesteps: float,
+    ) -> None:
         """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
@@ -47,6 +55,9 @@ class LoopModels(Protocol):
     @property
     def load_s(self) -> float:
         """Seconds spent on loading and compiling so far."""
+
+    def load_all(self, task: Task) -> None:
+        """Load what generations of a task need and is not loaded yet."""
 
     def encode_pooled(self, prompt: str, ids: Ids) -> Array:
         """Encode a prompt, and its row of token ids, for the whole of it: (1, P)."""
@@ -83,7 +94,7 @@ class Models:
         self.parts: dict[str, Part] = {}
         self.load_s = 0.0
 
-    def load_all(self) -> None:
+    def load_all(self, task: Task) -> None:
         """Load what a generation needs, unless it is to be loaded one at a time."""
         memory = self.setup.memory
         if memory.low_memory:
@@ -94,7 +105,7 @@ class Models:
             self.t5()
         if not memory.vae_tiling:
             self._whole_vae()
-        if self.setup.folder.task != "text to image":
+        if task != "text to image":
             self.vae_encoder()
 
     def encode_pooled(self, prompt: str, ids: Ids) -> Array:
@@ -119,7 +130,7 @@ class Models:
 
     def _text_encoder(self, name: str, output: int, length: int | None) -> TextEncoder:
         def make() -> TextEncoder:
-            path, place = self.setup.folder.path / name, self._at(self.setup.devices.text_encode)
+            path, place = self.setup.folder.part(name), self._at(self.setup.devices.text_encode)
             encoder = TextEncoder(path, output, place)
             if length is not None:
                 encoder.reshape(length)

@@ -54,7 +54,8 @@ class NativeBackend:
     def generate(self, job: Job) -> Generated:
         """Draw the pictures of a job that `native_obstacle` has nothing against."""
         loaded_before_s = self._models.load_s
-        pipeline = self._models.pipeline(job.settings.max_sequence_length)
+        text_length = job.settings.max_sequence_length
+        pipeline = self._models.pipeline(job.task, text_length, job.scheduler)
         load_s = self._models.load_s - loaded_before_s
         options = self._options(job)
         plan = job.cache

@@ -26,6 +26,7 @@ import numpy as np
 
 from ..arrays import Array, Pictures
 from ..flux.folder import FluxFolder
+from ..flux.folder_checks import Task
 from ..flux.noise import Draw
 from ..flux.parts import lasting_inputs, timestep
 from ..flux.scheduler import Scheduler
@@ -34,7 +35,7 @@ from ..genai import import_openvino_genai
 from ..generation.setup import Setup, StaticShape
 from .models import Denoiser, Ids, Models
 
-PIPELINES = {
+PIPELINES: dict[Task, str] = {
     "text to image": "Text2ImagePipeline",
     "image to image": "Image2ImagePipeline",
     "inpainting": "InpaintingPipeline",
@@ -58,10 +59,10 @@ class NativeModels:
         self._own = Models(replace(setup, properties=plain))
         self._t5: Any = None
         self._text_length: int | None = None  # which the T5 encoder takes, once it has taken one
-        self._pipeline: Any = None
+        self._pipelines: dict[Task, Any] = {}
+        self._schedulers: dict[Task, Scheduler] = {}  # which each of them was given last
         self._loading_s = 0.0
-        scheduler = setup.folder.path / "scheduler" / "scheduler_config.json"
-        self._scheduler = Scheduler.from_config(scheduler).to_native()
+        self._encodes = setup.folder.task != "text to image"  # whether the VAE has its encoder
         with self._timed():
             self._load()
 
@@ -77,28 +78,38 @@ class NativeModels:
         self._loading_s += time.perf_counter() - start_s
 
     def _load(self) -> None:
-        path, devices, static = self.setup.folder.path, self.setup.devices, self.setup.static
-        self._clip = self._genai.CLIPTextModel(path / "text_encoder")
-        self._transformer = self._genai.FluxTransformer2DModel(path / "transformer")
-        self._vae = rounding_vae(self._genai, self.setup.folder)
+        folder, devices, static = self.setup.folder, self.setup.devices, self.setup.static
+        self._clip = self._genai.CLIPTextModel(folder.part("text_encoder"))
+        self._transformer = self._genai.FluxTransformer2DModel(folder.part("transformer"))
         if static is not None:
-            sizes = static.batch, static.height, static.width
             self._clip.reshape(1)
+            sizes = static.batch, static.height, static.width
             self._transformer.reshape(*sizes, static.text_length)
-            self._vae.reshape(*sizes)
         if self._adapters is None:
             self._clip.compile(devices.text_encode, **self._properties)
             self._transformer.compile(devices.denoise, **self._properties)
-            self._vae.compile(devices.vae, **self._properties)
+        self._load_vae()
         self._load_t5()
         if self._adapters is not None:
-            self._assemble()
+            # from this one openvino_genai makes those for the other tasks
+            self._assemble("inpainting" if self._encodes else "text to image")
+
+    def _load_vae(self) -> None:
+        static = self.setup.static
+        self._vae: Any = None
+        self._pipelines.clear()  # the old one goes before the new one comes
+        self._vae = rounding_vae(self._genai, self.setup.folder, self._encodes)
+        if static is not None:
+            self._vae.reshape(static.batch, static.height, static.width)
+        if self._adapters is None:
+            self._vae.compile(self.setup.devices.vae, **self._properties)
 
     def _load_t5(self) -> None:
         """Load a T5 encoder, which takes one text length for ever: that of its first prompt."""
-        self._t5, self._pipeline = None, None  # the old one goes before the new one comes
+        self._t5 = None
+        self._pipelines.clear()
         self._own.let_go("text_encoder_2")
-        t5 = self._genai.T5EncoderModel(self.setup.folder.path / "text_encoder_2")
+        t5 = self._genai.T5EncoderModel(self.setup.folder.part("text_encoder_2"))
         static = self.setup.static
         if static is not None:
             t5.reshape(1, static.text_length)
@@ -114,20 +125,38 @@ class NativeModels:
         self._text_length = text_length
         return self._t5
 
-    def pipeline(self, text_length: int) -> Any:
-        """Return openvino_genai's pipeline of the folder's task, for prompts of one length."""
-        self._t5_for(text_length)
-        if self._pipeline is None:
-            self._assemble()
-        return self._pipeline
+    def load_all(self, task: Task) -> None:
+        """Load the VAE's encoder too, with its decoder, if a task needs it."""
+        if task != "text to image" and not self._encodes:
+            self._encodes = True
+            with self._timed():
+                (self._load_vae if self._adapters is None else self._load)()
 
-    def _assemble(self) -> None:
-        """Put the pipeline together; it shares the models, and does not copy them."""
-        self._pipeline = getattr(self._genai, PIPELINES[self.setup.folder.task]).flux(
-            self._scheduler, self._clip, self._t5, self._transformer, self._vae
-        )
-        if self._adapters is not None:
-            self._pipeline.compile(*self.setup.devices, **self._properties)
+    def pipeline(self, task: Task, text_length: int, scheduler: Scheduler) -> Any:
+        """Return openvino_genai's pipeline for a task, for prompts of one length."""
+        self._t5_for(text_length)
+        if task not in self._pipelines:
+            self._assemble(task)
+        pipeline = self._pipelines[task]
+        if scheduler != self._schedulers[task]:
+            pipeline.set_scheduler(scheduler.to_native())
+            self._schedulers[task] = scheduler
+        return pipeline
+
+    def _assemble(self, task: Task) -> None:
+        """Put a pipeline together; it shares the models, and does not copy them."""
+        scheduler = self.setup.folder.scheduler
+        kind = getattr(self._genai, PIPELINES[task])
+        if self._adapters is not None and self._pipelines:
+            # adapters are in what the first pipeline has compiled
+            pipeline = kind(next(iter(self._pipelines.values())))
+            pipeline.set_scheduler(scheduler.to_native())
+        else:
+            parts = self._clip, self._t5, self._transformer, self._vae
+            pipeline = kind.flux(scheduler.to_native(), *parts)
+            if self._adapters is not None:
+                pipeline.compile(*self.setup.devices, **self._properties)
+        self._pipelines[task], self._schedulers[task] = pipeline, scheduler
 
     # --- for our own loop ---
 
@@ -148,14 +177,15 @@ class NativeModels:
         length = ids.shape[1]
         if self._own_t5 or len(self._tokenizers[1].encode(prompt)) > length:
             if not self._own_t5:
-                self._t5, self._pipeline = None, None  # two copies might not fit
+                self._t5 = None  # two copies might not fit
+                self._pipelines.clear()
                 gc.collect()
             return self._own.encode_text(prompt, ids)
         return np.array(self._t5_for(length).infer(prompt, "", False, length).data)
 
     def transformer(self, static: StaticShape | None) -> Denoiser:
         """The denoiser, of the setup's shape."""
-        return NativeTransformer(self._transformer, self.setup.folder)
+        return NativeTransformer(self._transformer, self.setup.folder.guidance_embeds)
 
     def vae_decoder(self, height: int, width: int) -> Callable[[Array], Pictures]:
         """The decoder for latents of any size, or of the setup's."""
@@ -180,18 +210,26 @@ class NativeModels:
 class NativeTransformer:
     """The transformer of openvino_genai as ours is called."""
 
-    def __init__(self, transformer: Any, folder: FluxFolder) -> None:
-        self._transformer, self._folder = transformer, folder
+    def __init__(self, transformer: Any, guidance_embeds: bool) -> None:
+        self._transformer, self._guidance_embeds = transformer, guidance_embeds
 
-    def start(self, text: Array, pooled: Array, image_ids: Array, guidance_scale: float) -> None:
+    def start(
+        self,
+        text: Array,
+        pooled: Array,
+        image_ids: Array,
+        guidance_scale: float,
+        train_timesteps: float,
+    ) -> None:
         """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
-        lasting = lasting_inputs(self._folder, text, pooled, image_ids, guidance_scale)
-        for name, value in lasting.items():
+        guidance = guidance_scale if self._guidance_embeds else None
+        for name, value in lasting_inputs(text, pooled, image_ids, guidance).items():
             self._transformer.set_hidden_states(name, _tensor(value))
+        self._train_timesteps = train_timesteps
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
         """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
-        inputs = _tensor(latents), _tensor(timestep(self._folder, sigma))
+        inputs = _tensor(latents), _tensor(timestep(sigma, self._train_timesteps))
         velocity: Array = self._transformer.infer(*inputs).data
         return velocity
 
@@ -211,21 +249,19 @@ def drawing_generator(genai: Any, draw: Draw) -> Any:
     return type("Drawing", (genai.Generator,), {"randn_tensor": randn_tensor})()
 
 
-def rounding_vae(genai: Any, folder: FluxFolder) -> Any:
+def rounding_vae(genai: Any, folder: FluxFolder, encodes: bool) -> Any:
     """Load a VAE whose decoder's pixels are rounded; see `vae.round_to_nearest`."""
     import openvino as ov
 
     from ..flux.vae import round_to_nearest
 
     core = ov.Core()
-    path = folder.path
-    models = [round_to_nearest(core.read_model(path / "vae_decoder" / "openvino_model.xml"))]
-    if folder.task != "text to image":
-        models.insert(0, core.read_model(path / "vae_encoder" / "openvino_model.xml"))
+    decoder = folder.part("vae_decoder")
+    models = [round_to_nearest(core.read_model(decoder / "openvino_model.xml"))]
+    if encodes:
+        models.insert(0, core.read_model(folder.part("vae_encoder") / "openvino_model.xml"))
     serialized = [part for model in models for part in _serialized(model)]
-    return genai.AutoencoderKL(
-        *serialized, genai.AutoencoderKL.Config(path / "vae_decoder" / "config.json")
-    )
+    return genai.AutoencoderKL(*serialized, genai.AutoencoderKL.Config(decoder / "config.json"))
 
 
 def _serialized(model: Any) -> tuple[str, Any]:

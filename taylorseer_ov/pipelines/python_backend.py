@@ -107,6 +107,7 @@ class PythonBackend:
             pooled=np.repeat(conditioning.pooled, settings.num_images_per_prompt, axis=0),
             image_ids=image_position_ids(height // 2, width // 2),
             guidance_scale=settings.guidance_scale,
+            train_timesteps=job.scheduler.noise_levels.num_train_timesteps,
         )
         return transformer
 

@@ -34,7 +34,7 @@ def warm_up(
     text = models.encode_text("", tokenizers[1].row("", max_sequence_length))
     transformer = models.transformer(None)
     ids = image_position_ids(TRANSFORMER_SIDE // 2, TRANSFORMER_SIDE // 2)
-    transformer.start(text, pooled, ids, guidance_scale=1.0)
+    transformer.start(text, pooled, ids, guidance_scale=1.0, train_timesteps=1000)
     transformer(np.zeros((1, len(ids), folder.in_channels), np.float32), np.float32(1))
     latents = np.zeros((1, folder.latent_channels, VAE_SIDE, VAE_SIDE), np.float32)
     models.vae_decoder(VAE_SIDE, VAE_SIDE)(latents)

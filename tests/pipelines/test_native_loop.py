@@ -1,20 +1,17 @@
 """The loop in Python on openvino_genai's models: the same bits, and nothing is loaded twice."""
 
-import collections
-
 import numpy as np
-import openvino as ov
 import pytest
 
 from taylorseer_ov import (
     Image2ImagePipeline,
-    InpaintingPipeline,
     TaylorSeerCacheConfig,
     Text2ImagePipeline,
     demo_model_path,
 )
 from tests.common import F32, PROMPT
-from tests.pipelines.common import QUICK_CACHE, SHORT
+from tests.pipelines.common import NATIVE_PARTS as PARTS
+from tests.pipelines.common import PIPELINES, QUICK_CACHE, SHORT, given
 
 pytestmark = [
     pytest.mark.native,
@@ -22,50 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::taylorseer_ov.CalibrationWarning"),
 ]
 
-PIPELINES = [Text2ImagePipeline, Image2ImagePipeline, InpaintingPipeline]
 LONG = PROMPT + " and a red circle" * 40  # too long for both encoders
-PARTS = ["CLIPTextModel", "T5EncoderModel", "FluxTransformer2DModel", "AutoencoderKL"]
-
-
-class Counting:
-    """A class of openvino_genai that counts how often it is called."""
-
-    def __init__(self, kind, counts):
-        self._kind, self._counts = kind, counts
-
-    def __call__(self, *arguments, **named):
-        self._counts[self._kind.__name__] += 1
-        return self._kind(*arguments, **named)
-
-    def __getattr__(self, name):
-        return getattr(self._kind, name)
-
-
-@pytest.fixture
-def loads(monkeypatch):
-    """How often each model of openvino_genai was loaded, and models were compiled by ours."""
-    import openvino_genai
-
-    counts = collections.Counter()
-    for name in PARTS:
-        counting = Counting(getattr(openvino_genai, name), counts)
-        monkeypatch.setattr(openvino_genai, name, counting)
-    compile_model = ov.Core.compile_model
-
-    def counted(*arguments, **named):
-        counts["ours"] += 1
-        return compile_model(*arguments, **named)
-
-    monkeypatch.setattr(ov.Core, "compile_model", counted)
-    return counts
-
-
-def given(kind):
-    """A picture and a mask, as far as a pipeline takes them."""
-    picture = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
-    mask = np.zeros((128, 128), np.uint8)
-    mask[20:90, 10:80] = 255
-    return [picture, mask][: PIPELINES.index(kind)]
 
 
 def watched(pipeline, prompt, *pictures, **settings):
