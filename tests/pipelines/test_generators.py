@@ -4,7 +4,13 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from taylorseer_ov import CppStdGenerator, Generator, Text2ImagePipeline, demo_model_path
+from taylorseer_ov import (
+    CppStdGenerator,
+    Generator,
+    Image2ImagePipeline,
+    Text2ImagePipeline,
+    demo_model_path,
+)
 from tests.common import F32, PROMPT
 
 pytestmark = pytest.mark.native
@@ -103,3 +109,24 @@ def test_its_errors_reach_the_caller_and_the_pipeline_goes_on(native, expected):
         native.generate(PROMPT, num_inference_steps=1, generator=Small())
     drawn = native.generate(PROMPT, num_inference_steps=1, generator=Plain())
     assert np.array_equal(drawn.data, expected)
+
+
+def test_the_noise_of_a_picture_to_start_from_comes_from_it_too():
+    class Counted(Generator):
+        def __init__(self):
+            self.random, self.values = np.random.default_rng(3), 0
+
+        def next(self):
+            self.values += 1
+            return self.random.standard_normal()
+
+    picture = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), np.uint8)
+    pictures = []
+    for backend in ("python", "native"):
+        generator = Counted()
+        drawn = Image2ImagePipeline(demo_model_path(), backend=backend, **F32).generate(
+            PROMPT, picture, generator=generator, num_inference_steps=2, strength=0.5
+        )
+        assert generator.values == 2 * 16 * 8 * 8  # to encode it, and to start from
+        pictures.append(drawn.data)
+    assert np.array_equal(*pictures)
