@@ -103,7 +103,10 @@ def _settings(
     """What `generate` takes: what the options say, then what the recipe does."""
     settings = {} if recipe is None else recipe.settings()
     settings |= {"prompt": arguments.prompt} | options.settings_of(arguments)
-    return settings | options.cache_of(arguments, settings.get("cache", usual_cache))
+    start = settings.pop("cache", usual_cache)
+    # what is usual is not asked for: where it is of no use, nobody is to be warned
+    kept = {} if start == usual_cache else {"cache": start}
+    return settings | kept | options.cache_of(arguments, start)
 
 
 def _read_recipe(picture: Path) -> Recipe:

@@ -84,7 +84,7 @@ def test_a_model_s_own_default_is_taken_and_single_fields_start_from_it(model_co
     assert drawn_cache(tmp_path, model_copy, *INTERVAL) == TaylorSeerCacheConfig(4)
 
 
-def test_a_picture_drawn_again_keeps_its_cache_where_no_option_changes_it(tmp_path):
+def test_a_picture_drawn_again_keeps_its_cache_where_no_option_changes_it(tmp_path, capsys):
     cases = {("--cache", "off"): None, (): TaylorSeerCacheConfig(), tuple(QUICK[2:]): QUICK_CACHE}
     for number, (options, cache) in enumerate(cases.items()):
         folder = tmp_path / str(number)
@@ -93,6 +93,10 @@ def test_a_picture_drawn_again_keeps_its_cache_where_no_option_changes_it(tmp_pa
         (again,) = generate(folder, "-C", str(first))
         assert Recipe.from_picture(again).asked.cache == cache
         assert pixels(again) == pixels(first)
+    (few,) = generate(tmp_path, "demo", PROMPT, "--steps", "4")
+    (again,) = generate(tmp_path, "-C", str(few))
+    assert Recipe.from_picture(again).report["cache"] == Recipe.from_picture(few).report["cache"]
+    assert "inactive" not in capsys.readouterr().err
     (changed,) = generate(tmp_path, "-C", str(first), *INTERVAL)
     assert Recipe.from_picture(changed).asked.cache == replace(QUICK_CACHE, cache_interval=4)
 
