@@ -145,7 +145,7 @@ class Backends:
             noise=noise_of_seeds(),
             devices=setup.devices._asdict(),
             processors={device: device_name(device) for device in setup.devices},
-            properties=_plain(setup.properties),
+            properties=_plain(setup.properties) | _changed_scheduler(setup.folder),
             fixed_shapes=setup.static is not None or setup.memory.low_memory,
             vae_tiling=setup.memory.vae_tiling,
             versions=_versions(),
@@ -239,6 +239,15 @@ def _plain(properties: Mapping[str, Any]) -> dict[str, str]:
         for name, text in texts.items()
         if not (name.endswith(("_DIR", "_PATH")) or set(text) & set("/\\"))
     } | ({"adapters": "LoRA adapters"} if "adapters" in properties else {})
+
+
+def _changed_scheduler(folder: FluxFolder) -> dict[str, str]:
+    """The noise levels, where they are not those of the model's own file."""
+    own = folder.own_scheduler
+    if own is not None and folder.noise_levels == own.noise_levels:
+        return {}
+    described = (f"{name}={value}" for name, value in vars(folder.noise_levels).items())
+    return {"scheduler": " ".join(described)}
 
 
 def _versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from ..flux.devices import check_device
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
 from ..flux.hub import find_model
+from ..flux.scheduler import FILE_NAME, Scheduler
 from ..generation.given_config import NativeGenerationConfig, whole_config
 from ..generation.properties import OpenVINOProperties, all_properties
 from ..generation.settings import ImageGenerationConfig, model_defaults
@@ -164,6 +165,23 @@ class LoadablePipeline:
             TypeError, ValueError: for a value of the wrong kind or out of range; nothing is set.
         """
         self._config = whole_config(config, self._config)
+
+    def set_scheduler(self, scheduler: Scheduler) -> None:
+        """Change the noise levels of later generations to those of another scheduler.
+
+        A preset then looks for plans that were calibrated for these, and a picture's recipe says
+        that they are not the model's own.
+
+        Raises:
+            TypeError: if it is another object; openvino_genai's does not tell its noise levels.
+        """
+        if not isinstance(scheduler, Scheduler):
+            raise TypeError(
+                "scheduler must be taylorseer_ov.Scheduler.from_config(PATH), from the model's "
+                f"scheduler/{FILE_NAME} or another; got {scheduler!r}"
+            )
+        self._folder = replace(self._folder, scheduler=scheduler)
+        self._backends.set_folder(self._folder)
 
     def reshape(
         self, num_images_per_prompt: int, height: int, width: int, guidance_scale: float
