@@ -47,9 +47,11 @@ def whole_config(config: Any, own: ImageGenerationConfig) -> ImageGenerationConf
     kind = type(config)
     if kind.__module__.startswith("openvino_genai") and kind.__name__ == "ImageGenerationConfig":
         return own.updated(_told(config))
+    given = " ".join(f"{config!r:.80}".split())
     raise TypeError(
-        f"a generation_config must be an ImageGenerationConfig, got {config!r:.80}; give single "
-        "settings by name, such as width=256, and a dictionary of them as **settings"
+        f"a generation_config must be an ImageGenerationConfig, got {given}; give single settings "
+        "by name, such as width=256, a dictionary of them as **settings, and pictures to "
+        "Image2ImagePipeline or InpaintingPipeline"
     )
 
 
