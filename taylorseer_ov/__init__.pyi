@@ -20,6 +20,10 @@ from .flux.folder import demo_model_path as demo_model_path
 from .flux.generators import CppStdGenerator as CppStdGenerator
 from .flux.generators import Generator as Generator
 from .flux.generators import TorchGenerator as TorchGenerator
+from .flux.part_models import AutoencoderKL as AutoencoderKL
+from .flux.part_models import CLIPTextModel as CLIPTextModel
+from .flux.part_models import FluxTransformer2DModel as FluxTransformer2DModel
+from .flux.part_models import T5EncoderModel as T5EncoderModel
 from .flux.scheduler import Scheduler as Scheduler
 from .generation.memory import MemoryWarning as MemoryWarning
 from .generation.metrics import ImageGenerationPerfMetrics as ImageGenerationPerfMetrics

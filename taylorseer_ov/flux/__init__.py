@@ -7,9 +7,9 @@ is loaded (`folder`, `folder_checks`). Sampling is numpy: noise levels and the E
 `starting_point`) and what of them goes over what was drawn (`overlay`). The parts are compiled for
 a `Place`, a device and properties that `pipelines.models` chooses: text encoders and transformer
 (`parts`), tokenizers (`tokenizer`), the autoencoder whole (`vae`) or in tiles (`tiled_vae`,
-`tiling`). What prompts were encoded to is kept by `embedding_cache`; `devices` tells what OpenVINO
-knows of them. Nothing here knows of caching: a velocity is whatever is called as
-`velocity(latents, sigma)`.
+`tiling`). Those who put a pipeline together have the parts as openvino_genai does (`part_models`).
+What prompts were encoded to is kept by `embedding_cache`; `devices` tells what OpenVINO knows of
+them. Nothing here knows of caching: a velocity is whatever is called as `velocity(latents, sigma)`.
 
 May import the ground.
 """

@@ -5,5 +5,9 @@ from .generators import Generator as Generator
 from .generators import StandardNormalGenerator as StandardNormalGenerator
 from .generators import TorchGenerator as TorchGenerator
 from .noise import NoiseGenerator as NoiseGenerator
+from .part_models import AutoencoderKL as AutoencoderKL
+from .part_models import CLIPTextModel as CLIPTextModel
+from .part_models import FluxTransformer2DModel as FluxTransformer2DModel
+from .part_models import T5EncoderModel as T5EncoderModel
 from .sampling import NoiseLevels as NoiseLevels
 from .scheduler import Scheduler as Scheduler

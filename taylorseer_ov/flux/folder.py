@@ -95,6 +95,32 @@ class FluxFolder:
         read._check_channels()
         return read
 
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, Path], scheduler: Scheduler, task: Task) -> FluxFolder:
+        """Put a model together from the folders of its parts, which are checked already.
+
+        It has the generation defaults and calibrated plans that lie beside the transformer.
+
+        Args:
+            parts: by the names that they have in a model's folder, tokenizers included.
+
+        Raises:
+            ModelFolderError: if the parts do not go together, or not with the task.
+        """
+        folder = parts["transformer"].parent
+        fields: dict[str, Any] = {"defaults": read_defaults(folder), "scheduler": scheduler}
+        for part, read_config in CONFIGS.items():
+            fields |= read_config(parts[part])
+        own = folder / "scheduler"
+        has_own = (own / "scheduler_config.json").is_file()
+        fields["own_scheduler"] = read_scheduler(own) if has_own else None
+        fields["parts"] = {name: path for name, path in parts.items() if path != folder / name}
+        # a Fill model is told by what it is given beside latents
+        is_fill = fields["in_channels"] > 4 * fields["latent_channels"]
+        made = cls(path=folder, task="inpainting", is_fill=is_fill, **fields)
+        made._check_channels()
+        return made.for_task(task)
+
     def part(self, name: str) -> Path:
         """Return the folder of a part, such as `"text_encoder_2"`."""
         return self.parts.get(name, self.path / name)

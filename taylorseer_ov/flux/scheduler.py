@@ -101,3 +101,17 @@ class Scheduler:
             file = Path(folder) / FILE_NAME
             file.write_text(json.dumps({"_class_name": FLUX_CLASS} | config), encoding="utf-8")
             return genai.Scheduler.from_config(file)
+
+
+def as_scheduler(given: Any) -> Scheduler:
+    """Return what is our own scheduler.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if not isinstance(given, Scheduler):
+        raise TypeError(
+            "scheduler must be taylorseer_ov.Scheduler.from_config(PATH), from the model's "
+            f"scheduler/{FILE_NAME} or another; got {given!r}"
+        )
+    return given

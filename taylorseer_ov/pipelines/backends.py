@@ -61,8 +61,8 @@ class Backends:
         self.load_s = 0.0
         self._models = SharedModels[PythonBackend | NativeBackend]()
         self.set_devices(setup.devices, setup.properties)
-        path = setup.folder.path
-        self.tokenizers = Tokenizer(path / "tokenizer"), Tokenizer(path / "tokenizer_2")
+        part = setup.folder.part
+        self.tokenizers = Tokenizer(part("tokenizer")), Tokenizer(part("tokenizer_2"))
 
     def set_devices(self, devices: Devices, properties: Mapping[str, Any]) -> None:
         """Choose where and how the models are compiled, anew when they are next needed."""

@@ -27,12 +27,12 @@ from ..generation.settings import GenerationSettings, ImageGenerationConfig, is_
 from ..newer_typing import Unpack
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
-from .loading import LoadablePipeline
+from .assembling import AssembledPipeline
 from .other_models import OtherModels
 from .prompts import warn_about_prompt
 
 
-class FluxPipeline(LoadablePipeline, OtherModels):
+class FluxPipeline(AssembledPipeline, OtherModels):
     """A Flux exported to OpenVINO, at one task: the base of the pipelines."""
 
     _report: GenerationReport | None = None

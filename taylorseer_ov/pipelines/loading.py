@@ -11,7 +11,7 @@ from ..flux.devices import check_device
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
 from ..flux.hub import find_model
-from ..flux.scheduler import FILE_NAME, Scheduler
+from ..flux.scheduler import Scheduler, as_scheduler
 from ..generation.given_config import NativeGenerationConfig, whole_config
 from ..generation.properties import OpenVINOProperties, all_properties
 from ..generation.settings import ImageGenerationConfig, model_defaults
@@ -175,12 +175,7 @@ class LoadablePipeline:
         Raises:
             TypeError: if it is another object; openvino_genai's does not tell its noise levels.
         """
-        if not isinstance(scheduler, Scheduler):
-            raise TypeError(
-                "scheduler must be taylorseer_ov.Scheduler.from_config(PATH), from the model's "
-                f"scheduler/{FILE_NAME} or another; got {scheduler!r}"
-            )
-        self._folder = replace(self._folder, scheduler=scheduler)
+        self._folder = replace(self._folder, scheduler=as_scheduler(scheduler))
         self._backends.set_folder(self._folder)
 
     def reshape(

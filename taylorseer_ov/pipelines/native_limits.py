@@ -22,8 +22,14 @@ def standing_obstacle(setup: Setup) -> str | None:
     """Say why openvino_genai can do no job of a pipeline at all, None if it can."""
     if setup.folder.is_fill:
         return "openvino_genai does not cache Fill models, and starts them from noise alone"
-    if "text_encoder" in str(setup.folder.path):  # which it replaces by "tokenizer", once
-        return "openvino_genai misses the tokenizers of a folder called text_encoder"
+    part = setup.folder.part
+    for name in ("text_encoder", "text_encoder_2"):
+        # it replaces the first "text_encoder" in the whole path
+        tokenizer = str(part(name)).replace("text_encoder", "tokenizer", 1)
+        if tokenizer != str(part(name.replace("text_encoder", "tokenizer"))):
+            return "openvino_genai misses the tokenizers of a folder called text_encoder"
+    if not (part("transformer").parent / "vae_decoder" / "config.json").is_file():
+        return "openvino_genai looks for vae_decoder beside the transformer"
     # installed or not, these are what to know
     return setup.memory.native_obstacle or missing_native_support()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from ..caching.policy import Recorder
 from ..generation.given_config import NativeGenerationConfig
 from ..generation.job import Progress, StepCallback
 from ..generation.settings import GenerationSettings, ImageGenerationConfig
-from ..newer_typing import Unpack
+from ..newer_typing import Self, Unpack
 from ..pictures.result import GenerationResult
 from .base import FluxPipeline
 from .task_defaults import DRAWING, FILLING, REDRAWING
@@ -199,14 +199,14 @@ class InpaintingPipeline(FluxPipeline):
     def _usual(self) -> ImageGenerationConfig:
         return FILLING if self._folder.is_fill else REDRAWING
 
-    @staticmethod
-    def flux_fill(*parts: Any, **named: Any) -> NoReturn:
-        """Refuse to put a Fill together from its parts.
+    @classmethod
+    def flux_fill(cls, *parts: Any, **named: Any) -> Self:
+        """Return a pipeline of the parts of a Fill model, as `flux` does.
 
         Raises:
-            NotImplementedError: saying what to do instead.
+            as `flux` does; ValueError for a transformer that is no Fill model's.
         """
-        raise NotImplementedError(
-            "flux_fill cannot put a Fill together from its parts, and openvino_genai's makes a "
-            "plain Flux of them; give InpaintingPipeline the folder of the Fill model"
-        )
+        pipeline = cls.flux(*parts, **named)
+        if not pipeline.folder.is_fill:
+            raise ValueError("this transformer is not a Fill model's; use InpaintingPipeline.flux")
+        return pipeline

@@ -131,10 +131,5 @@ def test_other_models_of_wrong_parts():
         Text2ImagePipeline.stable_diffusion(Scheduler.from_config(SCHEDULER), 3)
 
 
-def test_a_fill_of_parts_is_refused():
-    with pytest.raises(NotImplementedError, match="give InpaintingPipeline the folder of the Fill"):
-        InpaintingPipeline.flux_fill(None, None, None, None, None)
-
-
 def test_the_version_is_ours():
     assert taylorseer_ov.get_version() == taylorseer_ov.__version__
