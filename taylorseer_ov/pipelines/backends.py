@@ -190,7 +190,11 @@ class Backends:
             return _loop(loaded)
         start_s = self._begin_load()
         loop = _loop(self._models.use(self, self._make))
-        loop.models.load_all(self.setup.folder.task)  # others may have loaded less
+        try:
+            loop.models.load_all(self.setup.folder.task)  # others may have loaded less
+        except Exception:
+            self._models.leave(self)
+            raise
         self.load_s = time.perf_counter() - start_s
         return loop
 

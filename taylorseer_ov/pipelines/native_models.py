@@ -2,10 +2,11 @@
 
 openvino_genai lets its models be run one by one. So what its pipelines cannot do exactly is done by
 the loop of `python_backend` on the models that are loaded already. They compute what those of
-`models` compute, for they are compiled from the same files in the same way. Three things of theirs
-are not exact, and for these a part of our own is loaded beside:
+`models` compute, for they are compiled from the same files in the same way. Where theirs cannot do
+it, a part of our own is loaded beside:
 
 - the end token of prompts that are too long is lost: our text encoder;
+- a T5 encoder that has taken a prompt takes one text length for ever: ours in its place;
 - an encoder of fixed shape takes as many pictures as are drawn, but one is given: our VAE encoder;
 - with LoRA adapters nothing can be run alone, for only a pipeline translates the names that
   adapters have for the layers: our VAE decoder, for `decode`.
@@ -96,17 +97,17 @@ class NativeModels:
 
     def _load_vae(self) -> None:
         static = self.setup.static
-        self._vae: Any = None
-        self._pipelines.clear()  # the old one goes before the new one comes
-        self._vae = rounding_vae(self._genai, self.setup.folder, self._encodes)
+        vae = rounding_vae(self._genai, self.setup.folder, self._encodes)
         if static is not None:
-            self._vae.reshape(static.batch, static.height, static.width)
+            vae.reshape(static.batch, static.height, static.width)
         if self._adapters is None:
-            self._vae.compile(self.setup.devices.vae, **self._properties)
+            vae.compile(self.setup.devices.vae, **self._properties)
+        self._vae = vae
+        self._pipelines.clear()
 
     def _load_t5(self) -> None:
         """Load a T5 encoder, which takes one text length for ever: that of its first prompt."""
-        self._t5 = None
+        self._t5 = None  # the old one goes before the new one comes
         self._pipelines.clear()
         self._own.let_go("text_encoder_2")
         t5 = self._genai.T5EncoderModel(self.setup.folder.part("text_encoder_2"))
@@ -129,8 +130,12 @@ class NativeModels:
         """Load the VAE's encoder too, with its decoder, if a task needs it."""
         if task != "text to image" and not self._encodes:
             self._encodes = True
-            with self._timed():
-                (self._load_vae if self._adapters is None else self._load)()
+            try:
+                with self._timed():
+                    (self._load_vae if self._adapters is None else self._load)()
+            except Exception:
+                self._encodes = False
+                raise
 
     def pipeline(self, task: Task, text_length: int, scheduler: Scheduler) -> Any:
         """Return openvino_genai's pipeline for a task, for prompts of one length."""
@@ -175,7 +180,8 @@ class NativeModels:
     def encode_text(self, prompt: str, ids: Ids) -> Array:
         """Encode a prompt for every token: (1, L, D)."""
         length = ids.shape[1]
-        if self._own_t5 or len(self._tokenizers[1].encode(prompt)) > length:
+        other_length = self._text_length not in (None, length)
+        if self._own_t5 or other_length or len(self._tokenizers[1].encode(prompt)) > length:
             if not self._own_t5:
                 self._t5 = None  # two copies might not fit
                 self._pipelines.clear()
