@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 __version__ = "0.1.0"
 
 
@@ -15,9 +17,16 @@ def installed_version(package: str) -> str | None:
     from importlib import metadata  # slow to import, and not always needed
 
     try:
-        return metadata.version(package)
+        return _version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+@functools.cache  # of what is found: a package may still be installed, a loaded one does not change
+def _version(package: str) -> str:
+    from importlib import metadata
+
+    return metadata.version(package)
 
 
 def release(version: str, numbers: int = 2) -> tuple[int, ...]:
