@@ -217,7 +217,7 @@ class AutoencoderKL(PartModel):
             device, properties: as for the other parts.
 
         Raises:
-            as the other parts do.
+            TypeError, ValueError, FileNotFoundError: as the other parts do.
         """
         if paths and isinstance(paths[0], PartModel):
             super().__init__(paths[0])

@@ -204,7 +204,8 @@ class InpaintingPipeline(FluxPipeline):
         """Return a pipeline of the parts of a Fill model, as `flux` does.
 
         Raises:
-            as `flux` does; ValueError for a transformer that is no Fill model's.
+            TypeError, ModelFolderError: as `flux` does.
+            ValueError: for a transformer that is no Fill model's too.
         """
         pipeline = cls.flux(*parts, **named)
         if not pipeline.folder.is_fill:
