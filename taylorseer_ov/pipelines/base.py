@@ -71,7 +71,8 @@ class FluxPipeline(AssembledPipeline, OtherModels):
         if self._backends.setup.static is not None:
             self._backends.setup.static.require(asked)
         prompt_2 = prompt if asked.prompt_2 is None else asked.prompt_2
-        warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
+        with self._alone.or_inside():
+            warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
         sigmas = self._folder.sigmas(asked.num_inference_steps, *asked.size, asked.strength)
         guidance_scale = asked.guidance_scale if self._folder.guidance_embeds else None
         occasion = Occasion(sigmas, asked.size, guidance_scale)
@@ -128,7 +129,8 @@ class FluxPipeline(AssembledPipeline, OtherModels):
         Raises:
             RuntimeError: if the native backend was demanded and cannot do exactly this.
         """
-        return self._backends.environment(job, self._folder.fingerprints)
+        with self._alone.or_inside():
+            return self._backends.environment(job, self._folder.fingerprints)
 
     def decode(self, latent: Any, *, height: int | None = None, width: int | None = None) -> Tensor:
         """Turn packed latents, such as a callback gets, into pictures uint8 (N, height, width, 3).
@@ -137,11 +139,17 @@ class FluxPipeline(AssembledPipeline, OtherModels):
 
         Raises:
             TypeError, ValueError: for what is no latents of that size.
+            RuntimeError: if the pipeline generates in another thread.
         """
         known = self._size or (self._config.height, self._config.width)
-        size = replace(self._config, height=height or known[0], width=width or known[1]).size
-        packed = packed_latents(latent, self._folder, *size)
-        return as_tensor(self._backends.load_python().decode(packed, *size))
+        asked = replace(
+            self._config,
+            height=known[0] if height is None else height,
+            width=known[1] if width is None else width,
+        )
+        packed = packed_latents(latent, self._folder, *asked.size)
+        with self._alone.or_inside():
+            return as_tensor(self._backends.load_python().decode(packed, *asked.size))
 
     def get_performance_metrics(self) -> ImageGenerationPerfMetrics:
         """Return the times of the last generation under openvino_genai's names, in milliseconds.

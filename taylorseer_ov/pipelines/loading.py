@@ -174,9 +174,12 @@ class LoadablePipeline:
 
         Raises:
             TypeError: if it is another object; openvino_genai's does not tell its noise levels.
+            RuntimeError: while the pipeline generates.
         """
-        self._folder = replace(self._folder, scheduler=as_scheduler(scheduler))
-        self._backends.set_folder(self._folder)
+        folder = replace(self._folder, scheduler=as_scheduler(scheduler))
+        with self._alone:
+            self._folder = folder
+            self._backends.set_folder(folder)
 
     def reshape(
         self, num_images_per_prompt: int, height: int, width: int, guidance_scale: float
@@ -188,10 +191,13 @@ class LoadablePipeline:
 
         Raises:
             TypeError, ValueError: as `set_generation_config` does.
+            RuntimeError: while the pipeline generates.
         """
         shape = {"num_images_per_prompt": num_images_per_prompt, "height": height, "width": width}
-        self._config = self._config.updated(shape | {"guidance_scale": guidance_scale})
-        self._backends.reshape(StaticShape.of(self._config))
+        config = self._config.updated(shape | {"guidance_scale": guidance_scale})
+        with self._alone:
+            self._config = config
+            self._backends.reshape(StaticShape.of(config))
 
     def compile(
         self,
@@ -217,15 +223,15 @@ class LoadablePipeline:
             TypeError: for another number of devices, or one that is said twice.
             ValueError: for an unknown device, adapters where openvino_genai cannot be used, or an
                 NPU before `reshape`.
-            RuntimeError: if OpenVINO cannot compile a model there.
+            RuntimeError: if OpenVINO cannot compile a model there, or the pipeline generates.
         """
         parts = (text_encode_device, denoise_device, vae_device)
         setup = self._backends.setup
-        chosen = chosen_devices(devices, device, parts) or setup.devices
-        self._backends.set_devices(
-            available(chosen), all_properties(config, properties) or setup.properties
-        )
-        self._backends.load_first(self._config)
+        chosen = available(chosen_devices(devices, device, parts) or setup.devices)
+        asked = all_properties(config, properties) or setup.properties
+        with self._alone:
+            self._backends.set_devices(chosen, asked)
+            self._backends.load_first(self._config)
 
     def export_model(self, export_path: str | Path) -> None:
         """Refuse, as openvino_genai does for Flux.

@@ -2,9 +2,18 @@
 
 import threading
 
+import numpy as np
 import pytest
 
-from taylorseer_ov import CachePlan, CppStdGenerator, Generator, Text2ImagePipeline, demo_model_path
+from taylorseer_ov import (
+    CachePlan,
+    CppStdGenerator,
+    Generator,
+    Image2ImagePipeline,
+    Scheduler,
+    Text2ImagePipeline,
+    demo_model_path,
+)
 from taylorseer_ov.flux.tokenizer import Tokenizer
 from tests.common import PROMPT
 from tests.pipelines.common import SHORT
@@ -116,3 +125,56 @@ def test_a_second_thread_is_refused_before_its_prompt_is_tokenized(pipeline, mon
     assert len(sentences) == 1
     assert "already generating; use one pipeline per thread" in sentences[0]
     assert result.data.any()
+
+
+@pytest.mark.parametrize("kind", [Text2ImagePipeline, Image2ImagePipeline])
+def test_models_are_not_compiled_or_changed_while_they_draw(kind):
+    """Loading runs every model once: the picture under way would go on with another prompt."""
+    pipeline = Text2ImagePipeline(demo_model_path(), backend="python")
+    other = kind(pipeline)
+    expected = pipeline.generate(PROMPT, **SHORT)
+    scheduler = Scheduler.from_config(demo_model_path() / "scheduler" / "scheduler_config.json")
+
+    def callback(step, num_steps, latents):
+        for change in (
+            lambda: other.compile("CPU"),
+            lambda: other.reshape(1, 64, 64, 3.5),
+            lambda: other.set_scheduler(scheduler),
+        ):
+            with pytest.raises(RuntimeError, match="already generating"):
+                change()
+
+    assert np.array_equal(pipeline.generate(PROMPT, callback=callback, **SHORT).data, expected.data)
+    assert pipeline.backends.setup.static is None
+    other.compile("CPU")
+
+
+def test_a_second_thread_can_neither_decode_nor_prepare_during_a_generation(pipeline):
+    """Both used what generating uses, and either of the two ended with "Infer Request is busy"."""
+    refused = []
+
+    def use(function, argument):
+        try:
+            function(argument)
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    def other(latents):
+        use(pipeline.decode, latents)
+        use(pipeline.prepare, PROMPT)
+
+    def callback(step, num_steps, latents):
+        thread = threading.Thread(target=other, args=(latents,))
+        thread.start()
+        thread.join()
+        other(latents)  # in the thread that generates, the models are at rest
+
+    pipeline.generate(PROMPT, callback=callback, num_inference_steps=1)
+    assert len(refused) == 2
+    assert all("already generating" in sentence for sentence in refused)
+
+
+def test_decoding_refuses_a_size_of_nothing(pipeline):
+    latents = np.zeros((1, 64, 64), np.float32)
+    with pytest.raises(ValueError, match="height must be a whole number of at least 16, got 0"):
+        pipeline.decode(latents, height=0)
