@@ -96,6 +96,20 @@ def test_other_pipelines_take_adapters(lora, pipeline):
 
 
 @pytest.mark.native
+def test_pipelines_made_from_one_another_have_the_same_adapters(lora):
+    """openvino_genai makes the others from the one in which the adapters are compiled."""
+    given = np.zeros((64, 64, 3), np.uint8)
+    adapted = Text2ImagePipeline(demo_model_path(), adapters=config_of((lora, 1.0)), **F32)
+    own = adapted.generate(PROMPT, **SETTINGS).data
+    shared = Image2ImagePipeline(adapted)
+    for pipeline, pictures in ((shared, [given]), (Text2ImagePipeline(shared), [])):
+        styled = pipeline.generate(PROMPT, *pictures, **SETTINGS).data
+        plain = pipeline.generate(PROMPT, *pictures, adapters=config_of(), **SETTINGS).data
+        assert difference(styled, plain) > 3
+    assert np.array_equal(styled, own)
+
+
+@pytest.mark.native
 def test_adapters_where_openvino_genai_cannot_draw(lora, pipeline):
     config = config_of((lora, 1.0))
     advice = "fuse them into the model: taylorseer-ov export MODEL OUT_DIR --lora PATH"
