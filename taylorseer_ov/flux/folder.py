@@ -43,6 +43,7 @@ class FluxFolder:
         clip_length: tokens that the CLIP text encoder takes.
         transformer_blocks, transformer_width: how many blocks of both kinds the transformer has,
             and how many features a token in them.
+        text_width: features that the transformer takes of a token of text.
         vae_width: features of a pixel in the VAE's last stage, where it is widest.
         defaults: the model's own generation defaults, from an optional `generation_config.json`.
         parts: the folders of those parts that do not lie in this one under their own names.
@@ -62,6 +63,7 @@ class FluxFolder:
     clip_length: int
     transformer_blocks: int
     transformer_width: int
+    text_width: int
     vae_width: int
     defaults: dict[str, Any]
     parts: Mapping[str, Path] = field(default_factory=dict)

@@ -170,6 +170,7 @@ def _transformer(part: Path) -> dict[str, Any]:
             + _count(config, "num_single_layers", 38, 10_000),
             "transformer_width": _count(config, "num_attention_heads", 24, 10_000)
             * _count(config, "attention_head_dim", 128, 10_000),
+            "text_width": _count(config, "joint_attention_dim", 4096, 100_000),
         }
 
 

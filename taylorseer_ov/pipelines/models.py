@@ -56,6 +56,10 @@ class LoopModels(Protocol):
     def load_s(self) -> float:
         """Seconds spent on loading and compiling so far."""
 
+    @property
+    def keeps_text_length(self) -> bool:
+        """Whether a prompt of another length than the first one's has the T5 encoder reloaded."""
+
     def load_all(self, task: Task) -> None:
         """Load what generations of a task need and is not loaded yet."""
 
@@ -87,6 +91,8 @@ class Models:
         parts: those that are loaded, by name.
         load_s: seconds spent on loading and compiling so far.
     """
+
+    keeps_text_length = False
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup

@@ -50,6 +50,8 @@ class NativeModels:
         setup: which models, where and how.
     """
 
+    keeps_text_length = True
+
     def __init__(self, setup: Setup, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
         self.setup = setup
         self._tokenizers = tokenizers

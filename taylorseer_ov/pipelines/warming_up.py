@@ -11,6 +11,7 @@ import numpy as np
 from ..flux.latents import image_position_ids
 from ..flux.noise import noise_source
 from ..flux.tokenizer import Tokenizer
+from ..generation.settings import MAX_TEXT_LENGTH
 from ..generation.setup import MemoryOptions
 from .models import LoopModels
 
@@ -24,21 +25,26 @@ def warm_up(
     """Run every model once, unless that would load more than is loaded, or take a whole picture.
 
     Args:
-        max_sequence_length: tokens that the T5 encoder will read.
+        max_sequence_length: tokens that the T5 encoder will read, if nothing else is asked for.
     """
     setup, folder = models.setup, models.setup.folder
     whole_picture = setup.static is not None or "adapters" in setup.properties
     if whole_picture or setup.memory != MemoryOptions():
         return
     pooled = models.encode_pooled("", tokenizers[0].row("", folder.clip_length))
-    text = models.encode_text("", tokenizers[1].row("", max_sequence_length))
+    row = tokenizers[1].row("", max_sequence_length)
+    if models.keeps_text_length and max_sequence_length == MAX_TEXT_LENGTH:
+        # the default, which a call may well change: that would load the T5 encoder once more
+        text = np.zeros((1, row.shape[1], folder.text_width), np.float32)
+    else:
+        text = models.encode_text("", row)
     transformer = models.transformer(None)
     ids = image_position_ids(TRANSFORMER_SIDE // 2, TRANSFORMER_SIDE // 2)
     transformer.start(text, pooled, ids, guidance_scale=1.0, train_timesteps=1000)
     transformer(np.zeros((1, len(ids), folder.in_channels), np.float32), np.float32(1))
     latents = np.zeros((1, folder.latent_channels, VAE_SIDE, VAE_SIDE), np.float32)
     models.vae_decoder(VAE_SIDE, VAE_SIDE)(latents)
-    draw = noise_source(None, seed=0)
     if folder.task != "text to image":
         side = VAE_SIDE * folder.vae_scale
-        models.vae_encoder()(np.zeros((1, 3, side, side), np.float32), draw)
+        picture = np.zeros((1, 3, side, side), np.float32)
+        models.vae_encoder()(picture, noise_source(None, seed=0))

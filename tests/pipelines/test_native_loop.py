@@ -99,6 +99,18 @@ def test_another_text_length_loads_a_t5_encoder_and_says_so(loads):
     assert loads["ours"] == ours + 1
 
 
+def test_a_text_length_that_nobody_chose_is_not_kept_by_loading(loads, model_copy):
+    """openvino_genai's T5 encoder takes one for ever; here the call says which."""
+    (model_copy / "generation_config.json").unlink()
+    auto = Text2ImagePipeline(model_copy, "CPU", **F32)
+    ours = loads["ours"]
+    size = {"width": 64, "height": 64, "max_sequence_length": 32}
+    for hooks in ({}, {"callback": lambda *_: None}):
+        auto.generate(PROMPT, **size, **SHORT, **hooks)
+    assert [loads[name] for name in PARTS] == [1, 1, 1, 1]
+    assert loads["ours"] == ours
+
+
 def test_a_prompt_that_is_too_long_loads_our_encoders_only(loads, pipeline):
     auto = Text2ImagePipeline(demo_model_path(), **F32)
     auto.compile("CPU")
