@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..checks import whole_number
 from ..model_files import ModelFolderError
 from ..native_names import native
 from ..newer_typing import Self
@@ -122,18 +123,23 @@ class PartModel(metaclass=WithNativeMembers):
     def compile(self, device: str, **properties: Any) -> None:
         """Say where and how it is to be compiled; the pipeline it is given to compiles it.
 
+        Args:
+            device: an OpenVINO device, in any case.
+            properties: OpenVINO's.
+
         Raises:
-            ValueError: for an unknown device.
+            TypeError, ValueError: for what is no text, and for an unknown device.
         """
+        if not isinstance(device, str):
+            raise TypeError(f"device must be a text such as 'CPU', got {device!r}")
+        device = device.strip().upper()
         check_device(device)
         self.device, self.properties = device, properties
         self._native = None
 
     def _reshaped(self, **sizes: int) -> Self:
-        for name, size in sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} must be a whole number from 1, got {size!r}")
-        self.shape, self._native = sizes, None
+        self.shape = {name: whole_number(name, size, 1) for name, size in sizes.items()}
+        self._native = None
         return self
 
     def to_native(self) -> Any:

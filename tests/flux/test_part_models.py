@@ -34,7 +34,7 @@ def test_a_part_knows_its_folder_and_where_it_is_to_run(kind, folder):
     for made in (kind(str(folder), "CPU", **F32), kind(folder, device="CPU", **F32)):
         assert (made.paths, made.device, made.properties) == (part.paths, "CPU", F32)
         assert made.shape == {}
-    part.compile("CPU", **F32)
+    part.compile(" cpu ", **F32)  # in any case, as the pipelines take it
     assert repr(part) == f"<{kind.__name__} demo_model/{folder.name} on CPU>"
     for copied in (kind(part), copy.copy(part)):
         assert (copied.paths, copied.device, copied.properties) == (part.paths, "CPU", F32)
@@ -54,8 +54,12 @@ def test_shapes_are_native_s():
         [1, 64, 96, 32],
         [1, 64, 96],
     ]
-    with pytest.raises(ValueError, match="height must be a whole number from 1, got 0"):
+    with pytest.raises(ValueError, match="height must be a whole number of at least 1, got 0"):
         vae.reshape(1, 0, 96)
+    with pytest.raises(TypeError, match=r"width must be a whole number.*, got 96\.5"):
+        vae.reshape(1, 64, 96.5)
+    vae.reshape(np.int64(2), np.int32(32), np.uint16(48))
+    assert [(type(size), size) for size in vae.shape.values()] == [(int, 2), (int, 32), (int, 48)]
 
 
 def test_the_autoencoder_has_a_decoder_or_both():
@@ -86,6 +90,8 @@ def test_misuse(model_copy):
         T5EncoderModel(FOLDERS[T5EncoderModel], **F32)
     with pytest.raises(ValueError, match="'WARP'"):
         T5EncoderModel(FOLDERS[T5EncoderModel], "WARP")
+    with pytest.raises(TypeError, match="device must be a text such as 'CPU', got 5"):
+        T5EncoderModel(FOLDERS[T5EncoderModel], device=5)
     (model_copy / "tokenizer" / "openvino_tokenizer.xml").unlink()
     with pytest.raises(ModelFolderError, match="the tokenizers were not converted"):
         CLIPTextModel(model_copy / "text_encoder")
