@@ -21,8 +21,9 @@ The way of a generation through the house:
 5. Back in `base`, `generation.report` makes the account of what was `Generated`, `pictures.recipe`
    keeps how to draw it again, and `pictures.result` is what the caller gets.
 
-`stages` takes step 4 apart, so that a batch loads each model once. `other_models` hands on to
-openvino_genai what is no Flux.
+`stages` takes step 4 apart, so that a batch loads each model once. Pipelines made from one another
+have the same models (`shared_models`); `assembling` makes one of parts from several folders.
+`other_models` hands on to openvino_genai what is no Flux.
 
 May import `pictures`, `generation`, `caching`, `flux` and the ground.
 """
