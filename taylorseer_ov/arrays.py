@@ -98,5 +98,7 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
 
 def held_array(values: Any) -> Any:
     """Return the array that a tensor, ours or OpenVINO's, or a result holds; else `values`."""
-    data = getattr(values, "data", None)  # of an array a buffer
+    if isinstance(values, np.ndarray):  # whose own `data` is a buffer
+        return np.asarray(values)
+    data = getattr(values, "data", None)
     return data if isinstance(data, np.ndarray) else values

@@ -39,9 +39,12 @@ def whole_number(
         allowed = ""
     else:
         allowed = f" of at least {minimum}" if maximum is None else f" from {minimum} to {maximum}"
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        number = operator.index(value)
+    except TypeError:  # arrays and classes have an `__index__` too
+        number = None
+    if number is None or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number{allowed}, got {value!r}")
-    number = operator.index(value)
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         raise ValueError(f"{name} must be a whole number{allowed}, got {number}")
     return number
@@ -52,10 +55,27 @@ def number(name: str, value: Any) -> float:
 
     Raises:
         TypeError: if it is not a number (a bool is not).
+        ValueError: for a whole number that is too large for a float.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    return value if isinstance(value, int | float) else float(value)
+    try:
+        as_float = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got a number of hundreds of digits") from None
+    return value if isinstance(value, int | float) else as_float
+
+
+def true_or_false(name: str, value: Any) -> bool:
+    """Return `value` as a bool; numpy's may be given.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    kind = type(value)
+    if kind is not bool and (kind.__module__, kind.__name__.rstrip("_")) != ("numpy", "bool"):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def exact_names(what: str, values: Any, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from ..checks import known_fields, nearest, whole_number
+from ..checks import known_fields, nearest, true_or_false, whole_number
 
 Abscissa = Literal["step", "sigma"]
 # of the whole numbers; None for any
@@ -64,10 +64,10 @@ class TaylorSeerCacheConfig:
             )
         if name in LEAST:
             value = whole_number(name, value, LEAST[name])
-        elif name == "abscissa" and value not in get_args(Abscissa):
+        elif name == "abscissa" and not (isinstance(value, str) and value in get_args(Abscissa)):
             raise ValueError(f"abscissa must be 'step' or 'sigma', got {value!r}")
-        elif name == "corrector" and not isinstance(value, bool):
-            raise TypeError(f"corrector must be True or False, got {value!r}")
+        elif name == "corrector":
+            value = true_or_false(name, value)
         object.__setattr__(self, name, value)
 
     @property
@@ -105,7 +105,10 @@ class TaylorSeerCacheConfig:
         Raises:
             TypeError, ValueError: if it is not JSON, no object, or not one of these fields.
         """
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except RecursionError:
+            raise ValueError("not a configuration: brackets nested too deeply") from None
         if not isinstance(values, dict):
             raise ValueError(f"a TaylorSeerCacheConfig is a JSON object, got {text[:80]!r}")
         return cls.from_dict(values)

@@ -57,7 +57,8 @@ def as_cache(cache: Any) -> Cache:
         return copy(cache)
     if cache is None or isinstance(cache, CachePlan | CachePolicy | str):
         return cache
-    if type(cache).__module__.startswith("openvino_genai"):
+    kind = type(cache)
+    if kind.__module__.startswith("openvino_genai") and kind.__name__ == "TaylorSeerCacheConfig":
         return TaylorSeerCacheConfig.from_native(cache)
     raise TypeError(
         "cache must be a preset, a TaylorSeerCacheConfig, a CachePlan, an ErrorControl or None, "

@@ -38,8 +38,16 @@ class Generator:
         Args:
             shape: an `openvino.Shape` when a pipeline asks; any sequence of numbers will do.
         """
-        values = [self.next() for _ in range(math.prod(shape))]
-        return as_tensor(np.array(values, np.float32).reshape(tuple(shape)))
+        values = [_as_float(self.next()) for _ in range(math.prod(shape))]
+        with np.errstate(over="ignore"):
+            return as_tensor(np.array(values).astype(np.float32).reshape(tuple(shape)))
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"a generator's next() must return a number, got {value!r:.80}") from None
 
 
 class StandardNormalGenerator(Generator):

@@ -94,6 +94,8 @@ def _read(name: str, source: Any) -> Image:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if isinstance(source, Image.Image):
+        if 0 in source.size:
+            raise ValueError(f"{name} is empty: it has {source.width}x{source.height} pixels")
         return source
     if isinstance(source, str | os.PathLike):
         path = Path(source)

@@ -39,7 +39,8 @@ def noise_source(generator: NoiseGenerator | None, seed: int) -> Draw:
     A `Generator`, ours or openvino_genai's, is given an `openvino.Shape`, anything else a tuple.
     One that has no `randn_tensor` is asked for one value after the other, as native does.
 
-    The noise it returns is float32; it raises ValueError if the generator draws another shape.
+    The noise it returns is float32; it raises TypeError if the generator draws no numbers, and
+    ValueError if they are not finite or have another shape.
     """
     import openvino as ov
 
@@ -49,12 +50,26 @@ def noise_source(generator: NoiseGenerator | None, seed: int) -> Draw:
 
     def draw(shape: tuple[int, ...]) -> Array:
         drawn = randn_tensor(ov.Shape(shape) if wants_shape else shape)
-        noise = np.array(held_array(drawn))
-        if noise.shape != shape:
-            raise ValueError(f"the generator drew noise of shape {noise.shape}, not {shape}")
-        return noise.astype(np.float32, copy=False)
+        return _float32(drawn, shape)
 
     return draw
+
+
+def _float32(drawn: Any, shape: tuple[int, ...]) -> Array:
+    """A copy of what a generator drew, checked: a transformer makes a black picture of a NaN."""
+    try:
+        values = np.asarray(held_array(drawn))
+    except ValueError as error:  # lists of different lengths
+        raise TypeError(f"the generator must draw an array of numbers: {error}") from None
+    if values.shape != shape:
+        raise ValueError(f"the generator drew noise of shape {values.shape}, not {shape}")
+    if values.dtype.kind not in "fiu":
+        raise TypeError(f"the generator must draw numbers, got an array of {values.dtype}")
+    with np.errstate(over="ignore"):
+        noise = values.astype(np.float32)
+    if not np.isfinite(noise).all():
+        raise ValueError("the generator drew noise that is not finite in float32")
+    return noise
 
 
 def is_native(generator: object) -> bool:

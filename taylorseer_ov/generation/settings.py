@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,16 @@ import numpy as np
 
 from ..caching.decision import Cache, as_cache
 from ..caching.presets import PRESETS
-from ..checks import nearest, number, text, whole_number
+from ..checks import nearest, number, text, true_or_false, whole_number
 from ..flux.generators import MAX_SEED, Generator
 from ..flux.noise import NoiseGenerator
 from ..model_files import ModelFolderError
 from ..native_names import AdapterConfig
 
 MAX_TEXT_LENGTH = 512
+MAX_SIDE = 65536  # pixels
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+MAX_STEPS = 2000  # a plan is a matrix of steps by steps; models are trained with 1000 noise levels
 CACHE_NAMES = {"cache", "taylorseer_config"}  # two names for one setting
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
 
@@ -27,7 +29,7 @@ UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "
 def _size(name: str, value: Any) -> int | None:
     if value is None:
         return None
-    size = whole_number(name, value, 16)
+    size = whole_number(name, value, 16, MAX_SIDE)
     if size % 16:
         raise ValueError(
             f"{name} must be a multiple of 16, got {size}; "
@@ -38,8 +40,8 @@ def _size(name: str, value: Any) -> int | None:
 
 def _guidance_scale(name: str, value: Any) -> float:
     scale = number(name, value)
-    if not (math.isfinite(scale) and scale >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {scale}")
+    if not 0 <= scale <= MAX_FLOAT32:  # the models take it in float32
+        raise ValueError(f"{name} must be finite in float32 and not negative, got {scale}")
     return scale
 
 
@@ -48,12 +50,6 @@ def _strength(name: str, value: Any) -> float:
     if not 0 <= strength <= 1:
         raise ValueError(f"{name} must be from 0 to 1, got {strength}")
     return strength
-
-
-def _keep_unmasked(name: str, value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
 
 
 def _generator(name: str, value: Any) -> Any:
@@ -82,11 +78,11 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "guidance_scale": _guidance_scale,
     "height": _size,
     "width": _size,
-    "num_inference_steps": lambda name, value: whole_number(name, value, 1),
+    "num_inference_steps": lambda name, value: whole_number(name, value, 1, MAX_STEPS),
     "num_images_per_prompt": lambda name, value: whole_number(name, value, 1),
     "max_sequence_length": lambda name, value: whole_number(name, value, 1, MAX_TEXT_LENGTH),
     "strength": _strength,
-    "keep_unmasked": _keep_unmasked,
+    "keep_unmasked": true_or_false,
     "rng_seed": lambda name, value: whole_number(name, value, 0, MAX_SEED),
     "generator": _generator,
     "cache": lambda name, value: as_cache(value),
@@ -168,7 +164,7 @@ class ImageGenerationConfig:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in UNUSED_BY_FLUX:
-            if value:
+            if not (value is None or (isinstance(value, str) and value == "")):
                 raise ValueError(f"{name} is not used by Flux; leave it out")
             return
         if name == "taylorseer_config":  # a property, which sets `cache`

@@ -24,7 +24,6 @@ RECIPE_FORMAT = "taylorseer_ov.Recipe/2"
 FIRST_FORMAT = "taylorseer_ov.Recipe/1"
 NEW_IN_SECOND = {"keep_unmasked": False}  # settings, as they were before there were any
 OBJECTS = ("generator", "adapters")  # settings that a picture cannot hold
-MOST_STEPS = 2000  # a stranger's plan is a matrix of steps by steps
 # of the fields that are values of JSON
 KINDS = {"prompt": str, "inputs": dict, "own_noise": bool, "interrupted": bool, "report": dict}
 
@@ -250,9 +249,9 @@ class Recipe:
 
 def _plan_of(values: Any, asked: ImageGenerationConfig) -> CachePlan | None:
     """Build a stranger's plan, once it is sure to be as long as what was asked for."""
-    steps = whole_number("num_inference_steps", asked.num_inference_steps, 1, MOST_STEPS)
     if values is None:
         return None
+    steps = asked.num_inference_steps
     taken = steps - first_step(steps, asked.strength)
     if len(values["mask"]) != taken:
         raise ValueError(f"its plan has not {taken} steps")

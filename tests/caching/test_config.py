@@ -54,6 +54,9 @@ def test_what_keeps_a_configuration_keeps_a_copy():
         ({"disable_cache_after_step": "x"}, TypeError, "whole number, got 'x'"),
         ({"max_order": -1}, ValueError, "max_order must be .* at least 0, got -1"),
         ({"corrector": 1}, TypeError, "corrector must be True or False, got 1"),
+        ({"cache_interval": np.array([3, 4])}, TypeError, "cache_interval must be a whole number"),
+        ({"corrector": np.array([True, False])}, TypeError, "corrector must be True or False"),
+        ({"abscissa": np.zeros(2)}, ValueError, "abscissa must be 'step' or 'sigma', got array"),
         ({"abscissa": "time"}, ValueError, "abscissa must be 'step' or 'sigma', got 'time'"),
     ],
 )
@@ -67,9 +70,23 @@ def test_bad_values_are_refused_at_once(values, error, message):
     assert config == TaylorSeerCacheConfig()
 
 
-def test_numpy_integers_become_plain_ones():
-    config = TaylorSeerCacheConfig(cache_interval=np.int64(4))
+def test_numpy_values_become_plain_ones():
+    config = TaylorSeerCacheConfig(cache_interval=np.int64(4), corrector=np.bool_(True))
     assert type(config.cache_interval) is int
+    assert config.corrector is True
+
+
+def test_json_of_too_many_brackets_is_no_configuration():
+    with pytest.raises(ValueError, match="not a configuration: brackets nested too deeply"):
+        TaylorSeerCacheConfig.from_json("[" * 100_000)
+
+
+@pytest.mark.native
+def test_only_that_configuration_of_openvino_genai_is_a_cache():
+    import openvino_genai
+
+    with pytest.raises(TypeError, match=r"cache must be a preset, .* got <openvino_genai"):
+        ImageGenerationConfig(cache=openvino_genai.SchedulerConfig())
 
 
 def test_dict_and_json_round_trip():

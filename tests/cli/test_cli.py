@@ -132,7 +132,7 @@ def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
     [
         (["nowhere", PROMPT], "there is no model folder 'nowhere'"),
         (["demo", PROMPT, "--width", "100"], "width must be a multiple of 16, got 100"),
-        (["demo", PROMPT, "--steps", "0"], "num_inference_steps must be a whole number of at"),
+        (["demo", PROMPT, "--steps", "0"], "num_inference_steps must be a whole number from"),
         (["demo", PROMPT, "--seed", "-1"], "rng_seed must be a whole number from 0"),
         (["demo", PROMPT, "--cache-interval", "1"], "cache_interval must be a whole number of at"),
         (["demo", PROMPT, "--device", "TPU"], "unknown device 'TPU'"),

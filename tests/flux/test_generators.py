@@ -200,3 +200,40 @@ def test_the_noise_has_one_name_on_linux(no_openvino_genai, monkeypatch):
     assert noise_of_seeds() == "openvino_genai.CppStdGenerator on Windows"
     monkeypatch.setattr("platform.system", lambda: "Linux")
     assert noise_of_seeds() == "openvino_genai.CppStdGenerator"
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        (np.full((1, 2), np.nan), ValueError, "drew noise that is not finite in float32"),
+        ([[1e300, 0]], ValueError, "drew noise that is not finite in float32"),
+        ([["x", "y"]], TypeError, "must draw numbers, got an array of <U1"),
+        ([[1j, 2]], TypeError, "must draw numbers, got an array of complex128"),
+        ([[1], [1, 2]], TypeError, "must draw an array of numbers: .*inhomogeneous"),
+        (
+            np.zeros((1, 2), "datetime64[s]"),
+            TypeError,
+            "must draw numbers, got an array of datetime",
+        ),
+        (None, ValueError, r"drew noise of shape \(\), not \(1, 2\)"),
+    ],
+)
+def test_noise_that_no_picture_comes_of_is_refused(values, error, message):
+    """openvino_genai draws a black picture of a NaN, and says nothing."""
+
+    class Odd:
+        def randn_tensor(self, shape):
+            return values
+
+    with pytest.raises(error, match=message):
+        noise_source(Odd(), 0)((1, 2))
+
+
+@pytest.mark.parametrize("value", [None, "x", [1, 2], 10**400])
+def test_a_next_value_must_be_a_number(value):
+    class Odd(Generator):
+        def next(self):
+            return value
+
+    with pytest.raises(TypeError, match=r"a generator's next\(\) must return a number, got "):
+        Odd().randn_tensor((2,))

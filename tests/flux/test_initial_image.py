@@ -103,6 +103,12 @@ def test_what_is_no_picture(image, error, message):
     [
         (None, TypeError, "mask_image must be a uint8 array, .* got None"),
         (MASK.astype(float), TypeError, "mask_image must be uint8, from 0 to 255, got float64"),
+        (Image.new("L", (0, 5)), ValueError, "mask_image is empty: it has 0x5 pixels"),
+        (
+            np.zeros((32, 48), "datetime64[s]"),
+            TypeError,
+            "mask_image must be uint8, .* got datetime64",
+        ),
         (MASK[0], ValueError, r"mask_image must have the shape .*, or \(height, width\)"),
     ],
 )
