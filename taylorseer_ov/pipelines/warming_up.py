@@ -15,8 +15,9 @@ from ..generation.settings import MAX_TEXT_LENGTH
 from ..generation.setup import MemoryOptions
 from .models import LoopModels
 
-# sides of the pictures in latents: tokens are dear to the transformer, pixels not to the VAE
+# tokens are dear to the transformer, pixels not to the VAE: sides of the pictures in latents
 TRANSFORMER_SIDE, VAE_SIDE = 4, 16
+TEXT_TOKENS = 8
 
 
 def warm_up(
@@ -35,16 +36,17 @@ def warm_up(
     row = tokenizers[1].row("", max_sequence_length)
     if models.keeps_text_length and max_sequence_length == MAX_TEXT_LENGTH:
         # the default, which a call may well change: that would load the T5 encoder once more
-        text = np.zeros((1, row.shape[1], folder.text_width), np.float32)
+        text = np.zeros((1, TEXT_TOKENS, folder.text_width), np.float32)
     else:
         text = models.encode_text("", row)
     transformer = models.transformer(None)
     ids = image_position_ids(TRANSFORMER_SIDE // 2, TRANSFORMER_SIDE // 2)
-    transformer.start(text, pooled, ids, guidance_scale=1.0, train_timesteps=1000)
+    some = text[:, :TEXT_TOKENS]
+    transformer.start(some, pooled, ids, guidance_scale=1.0, train_timesteps=1000)
     transformer(np.zeros((1, len(ids), folder.in_channels), np.float32), np.float32(1))
     latents = np.zeros((1, folder.latent_channels, VAE_SIDE, VAE_SIDE), np.float32)
     models.vae_decoder(VAE_SIDE, VAE_SIDE)(latents)
+    draw = noise_source(None, seed=0)  # imports openvino_genai where it draws
     if folder.task != "text to image":
         side = VAE_SIDE * folder.vae_scale
-        picture = np.zeros((1, 3, side, side), np.float32)
-        models.vae_encoder()(picture, noise_source(None, seed=0))
+        models.vae_encoder()(np.zeros((1, 3, side, side), np.float32), draw)
