@@ -123,7 +123,7 @@ class _Watch:
 
     def __init__(self, hooks: Hooks, plan: CachePlan) -> None:
         self._hooks, self._plan = hooks, plan
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.latents: Any = None  # those it was stopped at
 
     def __call__(self, step: int, num_steps: int, latents: Any) -> bool:
@@ -133,7 +133,7 @@ class _Watch:
                 progress(sum(self._plan.mask[: step + 1]), self._plan.transformer_runs)
             if stop is not None and step + 1 < num_steps and stop():
                 self.latents = type(latents)(np.array(latents.data))
-        except Exception as error:
+        except BaseException as error:  # one that is to end the program, too
             self.failure = error
         return self.failure is not None or self.latents is not None
 

@@ -119,15 +119,18 @@ def test_predicted_steps_are_not_counted_as_transformer_runs(native):
     assert max(report.predicted_step_s) < min(report.computed_step_s)
 
 
-def test_an_exception_in_progress_reaches_the_caller(native):
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
+def test_an_exception_in_progress_reaches_the_caller(native, error):
+    """In native's thread it would end the process, without a word of Python's."""
+
     def progress(done, runs):
-        raise ZeroDivisionError("from progress")
+        raise error("from progress")
 
     def generate_often():  # native may drop calls
         for _ in range(50):
             native.generate(PROMPT, progress=progress)
 
-    with pytest.raises(ZeroDivisionError, match="from progress"):
+    with pytest.raises(error, match="from progress"):
         generate_often()
     assert native.generate(PROMPT, num_inference_steps=1).data.any()
 
