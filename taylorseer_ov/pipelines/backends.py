@@ -77,6 +77,19 @@ class Backends:
                 raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
         self._change(replace(self.setup, devices=devices, properties=properties))
 
+    def compile(
+        self, devices: Devices, properties: Mapping[str, Any], settings: ImageGenerationConfig
+    ) -> None:
+        """Choose where and how, and load there; stay where it was if that fails."""
+        before = self.setup, self._models
+        self.set_devices(devices, properties)
+        try:
+            self.load_first(settings)
+        except Exception:
+            self._models.leave(self)
+            self.setup, self._models = before
+            raise
+
     def reshape(self, static: StaticShape) -> None:
         """Fix all shapes; the models are compiled anew when they are next needed."""
         self._change(replace(self.setup, static=static))

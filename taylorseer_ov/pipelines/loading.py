@@ -223,15 +223,15 @@ class LoadablePipeline:
             TypeError: for another number of devices, or one that is said twice.
             ValueError: for an unknown device, adapters where openvino_genai cannot be used, or an
                 NPU before `reshape`.
-            RuntimeError: if OpenVINO cannot compile a model there, or the pipeline generates.
+            RuntimeError: if OpenVINO cannot compile a model there, or the pipeline generates. After
+                any error, the pipeline runs where and how it did.
         """
         parts = (text_encode_device, denoise_device, vae_device)
         setup = self._backends.setup
         chosen = available(chosen_devices(devices, device, parts) or setup.devices)
         asked = all_properties(config, properties) or setup.properties
         with self._alone:
-            self._backends.set_devices(chosen, asked)
-            self._backends.load_first(self._config)
+            self._backends.compile(chosen, asked, self._config)
 
     def export_model(self, export_path: str | Path) -> None:
         """Refuse, as openvino_genai does for Flux.

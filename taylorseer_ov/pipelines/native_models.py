@@ -129,7 +129,7 @@ class NativeModels:
         return self._t5
 
     def load_all(self, task: Task) -> None:
-        """Load the VAE's encoder too, with its decoder, if a task needs it."""
+        """Load the VAE's encoder too, with its decoder, if a task needs it; make the pipeline."""
         if task != "text to image" and not self._encodes:
             self._encodes = True
             try:
@@ -138,17 +138,23 @@ class NativeModels:
             except Exception:
                 self._encodes = False
                 raise
+        if self._t5 is not None:
+            self._assembled(task)
 
     def pipeline(self, task: Task, text_length: int, scheduler: Scheduler) -> Any:
         """Return openvino_genai's pipeline for a task, for prompts of one length."""
         self._t5_for(text_length)
-        if task not in self._pipelines:
-            self._assemble(task)
-        pipeline = self._pipelines[task]
+        pipeline = self._assembled(task)
         if scheduler != self._schedulers[task]:
             pipeline.set_scheduler(scheduler.to_native())
             self._schedulers[task] = scheduler
         return pipeline
+
+    def _assembled(self, task: Task) -> Any:
+        if task not in self._pipelines:
+            with self._timed():  # what resizes pictures is compiled in it
+                self._assemble(task)
+        return self._pipelines[task]
 
     def _assemble(self, task: Task) -> None:
         """Put a pipeline together; it shares the models, and does not copy them."""

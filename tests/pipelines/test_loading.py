@@ -160,6 +160,20 @@ def test_properties_as_a_dictionary_reach_openvino(backend):
         waiting.compile("CPU", config={"NO_SUCH_PROPERTY": 1})
 
 
+@pytest.mark.parametrize("backend", ["python", pytest.param("native", marks=pytest.mark.native)])
+def test_after_a_compile_that_failed_it_runs_as_before(backend):
+    pipeline = Text2ImagePipeline(demo_model_path(), "CPU", backend=backend, **F32)
+    other = Image2ImagePipeline(pipeline)
+    before = pipeline.backends.setup
+    for wrong in ({"NO_SUCH_PROPERTY": 1}, {"devicee": "CPU"}):
+        with pytest.raises(RuntimeError, match=next(iter(wrong))):
+            pipeline.compile("CPU", **wrong)
+        assert pipeline.backends.setup == before
+        assert pipeline.generate(PROMPT, **SHORT).report.backend == backend
+    other.compile()  # and shares its models with those that it shared them with
+    assert other.backends.load_python() is pipeline.backends.load_python()
+
+
 def test_keywords_go_before_a_dictionary_of_properties():
     pipeline = Text2ImagePipeline(
         demo_model_path(), config={"PERF_COUNT": True, "NUM_STREAMS": 1}, NUM_STREAMS=2

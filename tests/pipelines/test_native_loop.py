@@ -99,6 +99,15 @@ def test_another_text_length_loads_a_t5_encoder_and_says_so(loads):
     assert loads["ours"] == ours + 1
 
 
+@pytest.mark.parametrize("kind", PIPELINES)
+def test_native_s_pipeline_is_made_while_loading(monkeypatch, kind):
+    """It compiles what resizes pictures, which `total_s` is not to count."""
+    pipeline = kind(demo_model_path(), "CPU", **F32)
+    monkeypatch.setattr("taylorseer_ov.pipelines.native_models.PIPELINES", {})  # any more fails
+    drawn = pipeline.generate(PROMPT, *given(kind), taylorseer_config=None, **SHORT)
+    assert drawn.report.backend == "native"
+
+
 def test_a_text_length_that_nobody_chose_is_not_kept_by_loading(loads, model_copy):
     """openvino_genai's T5 encoder takes one for ever; here the call says which."""
     (model_copy / "generation_config.json").unlink()
