@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..checks import whole_number
-from ..model_files import ModelFolderError
+from ..model_files import ModelFolderError, read_json
 from ..native_names import native
 from ..newer_typing import Self
 from .devices import check_device
@@ -260,6 +260,9 @@ def _checked(part: str, path: Any, name: str) -> Path:
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{name}: there is no folder {str(folder)!r}; give MODEL/{part}")
+    if not (folder / "openvino_model.xml").is_file():
+        raise ModelFolderError(f"{name}: {folder} has no openvino_model.xml; give MODEL/{part}")
+    _check_encoder(part, folder, name)
     check_ir(folder / "openvino_model", part)
     if part in CONFIGS:
         CONFIGS[part](folder)
@@ -268,6 +271,16 @@ def _checked(part: str, path: Any, name: str) -> Path:
     return folder
 
 
+def _check_encoder(part: str, folder: Path, name: str) -> None:
+    """Tell the two encoders apart, which take the same input."""
+    config = folder / "config.json"
+    if part in ENCODERS and config.is_file():
+        kind = str(read_json(config).get("model_type"))
+        if any(other in kind for other in ENCODERS.values() if other != ENCODERS[part]):
+            raise ModelFolderError(f"{name}: {folder} is the other encoder's; give MODEL/{part}")
+
+
+ENCODERS = {"text_encoder": "clip", "text_encoder_2": "t5"}  # in a configuration's model_type
 TOKENIZER = "text_encoder", "tokenizer"
 
 

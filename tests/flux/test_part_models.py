@@ -82,6 +82,12 @@ def test_misuse(model_copy):
         CLIPTextModel("nowhere")
     with pytest.raises(ModelFolderError, match="is the model of another part"):
         FluxTransformer2DModel(MODEL / "vae_decoder")
+    with pytest.raises(ModelFolderError, match=r"no openvino_model.xml; give MODEL/transformer$"):
+        FluxTransformer2DModel(MODEL)
+    for kind, other in ((CLIPTextModel, T5EncoderModel), (T5EncoderModel, CLIPTextModel)):
+        right = FOLDERS[kind].name
+        with pytest.raises(ModelFolderError, match=f"the other encoder's; give MODEL/{right}$"):
+            kind(FOLDERS[other])
     with pytest.raises(TypeError, match="takes the folder of the part, got 5"):
         T5EncoderModel(5)
     with pytest.raises(TypeError, match="takes a folder and a device"):
