@@ -89,13 +89,14 @@ def find_model(source: str | Path) -> Path:
     """Return the folder of a model.
 
     Args:
-        source: a folder; a text may also be `"demo"`, the model that ships with the package, or the
-            hub id of an exported model, which is downloaded unless there is such a folder.
+        source: a folder; the text `"demo"` is the model that ships with the package (a folder of
+            that name is `"./demo"`); another may be the hub id of an exported model, which is
+            downloaded unless there is such a folder.
 
     Raises:
         HubError: as `download_exported` does.
     """
-    if source == "demo" and not Path(source).exists():
+    if source == "demo":
         return demo_model_path()
     if isinstance(source, str) and is_hub_id(source) and not Path(source).exists():
         return download_exported(source)

@@ -185,11 +185,11 @@ def test_keywords_go_before_a_dictionary_of_properties():
 
 
 def test_models_go_by_the_names_that_the_command_line_takes(tmp_path, monkeypatch):
-    assert Text2ImagePipeline("demo").folder.path == demo_model_path()
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "demo").mkdir()  # a folder goes before a name
+    (tmp_path / "demo").mkdir()  # which the README's command does not mean
+    assert Text2ImagePipeline("demo").folder.path == demo_model_path()
     with pytest.raises(ModelFolderError, match=r"model_index\.json"):
-        Text2ImagePipeline("demo")
+        Text2ImagePipeline("./demo")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(HubError, match=r"no folder 'owner/model' here.*pip install"):
         Image2ImagePipeline("owner/model")
