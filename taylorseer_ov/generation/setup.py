@@ -99,6 +99,10 @@ class MemoryOptions:
         return None
 
 
+# what the parts of a shape are called where people set them
+SETTINGS = {"batch": "num_images_per_prompt", "text_length": "max_sequence_length"}
+
+
 class StaticShape(NamedTuple):
     """The one size a reshaped pipeline draws.
 
@@ -126,7 +130,7 @@ class StaticShape(NamedTuple):
         """
         asked = StaticShape.of(settings)
         differing = [
-            f"{name} {getattr(asked, name)} instead of {getattr(self, name)}"
+            f"{SETTINGS.get(name, name)} {getattr(asked, name)} instead of {getattr(self, name)}"
             for name in self._fields
             if getattr(asked, name) != getattr(self, name)
         ]

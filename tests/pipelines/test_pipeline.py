@@ -140,6 +140,9 @@ def test_static_shapes_draw_the_same_picture(pipeline):
     assert np.abs(fixed.astype(int) - dynamic).max() <= 1
     with pytest.raises(ValueError, match="reshaped to one size; asked for height 64 instead of 96"):
         static.generate(PROMPT, height=64)
+    message = "for num_images_per_prompt 2 instead of 1, max_sequence_length 8 instead of 32"
+    with pytest.raises(ValueError, match=message):
+        static.generate(PROMPT, num_images_per_prompt=2, max_sequence_length=8)
 
 
 def test_a_device_for_each_part(pipeline):
