@@ -44,7 +44,7 @@ def test_errors_of_a_thread_come_back():
 def interrupted_command(folder, times):
     """Start a long generation, press Ctrl-C some steps into it, and return how it ended."""
     command = [sys.executable, "-m", "taylorseer_ov.cli", "generate", "demo", PROMPT]
-    options = ["--steps", "3000", "--cache", "off", "-o", str(folder), "--json"]
+    options = ["--steps", "1000", "--cache", "off", "-o", str(folder), "--json"]
     process = subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
