@@ -123,11 +123,19 @@ def known_device(device: str, available: Sequence[str]) -> list[str]:
     """Return the plain devices named in `"GPU"`, `"GPU.1"` or `"AUTO:GPU,CPU"`.
 
     Raises:
-        ValueError: naming one that is not available, and those that are.
+        ValueError: naming one that is not available, and those that are; and for MULTI.
     """
+    device = device.strip().upper()
     prefix, colon, listed = device.partition(":")
+    if prefix == "MULTI":
+        raise ValueError(
+            f"device {device!r} is not used: MULTI shares requests out among devices, of which a "
+            "pipeline makes one at a time, and gives a processor's requests one thread each, with "
+            f"which bfloat16 on AMX ends the process; say {listed or 'CPU'!r}, or AUTO:"
+            f"{listed or 'CPU'}"
+        )
     named = listed.split(",") if colon else [device]
-    if prefix in ("AUTO", "HETERO", "MULTI", "BATCH"):
+    if prefix in ("AUTO", "HETERO", "BATCH"):
         named = [name for name in named if name not in ("AUTO", "")]
     plain = [re.sub(r"\(.*\)$", "", name.strip().lstrip("-")) for name in named]
     for name in plain:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..flux.devices import bits_of
+from ..flux.one_thread import computes_in_one_thread
 from ..genai import CACHING_ON_SINCE, missing_in_version
 from ..generation.memory import available_bytes
 from ..version import installed_version, release
@@ -52,6 +53,7 @@ class Machine:
         device_error: why it could not be asked.
         free_disk: bytes that are free where a path lies.
         free_memory: bytes of memory that are free, None if that is not known.
+        one_thread: whether the processor computes in bfloat16 with one thread.
     """
 
     python: str
@@ -60,6 +62,7 @@ class Machine:
     device_error: str | None = None
     free_disk: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     free_memory: Callable[[], int | None] = available_bytes
+    one_thread: bool = False
 
     @property
     def precision_bits(self) -> int:
@@ -71,7 +74,8 @@ class Machine:
         """Look at this one. Of the packages, only openvino is imported."""
         devices, error = _find_devices()
         versions = {package: installed_version(package) for package in PACKAGES}
-        return cls(platform.python_version(), versions, devices, error)
+        one_thread = error is None and computes_in_one_thread("CPU", {})
+        return cls(platform.python_version(), versions, devices, error, one_thread=one_thread)
 
 
 def _find_devices() -> tuple[tuple[Device, ...], str | None]:
@@ -223,6 +227,12 @@ def check_devices(machine: Machine, weights: Weights | None) -> Iterator[Finding
                 "pictures differ a little from those of other machines and of float32"
             )
             yield Finding(name, "warning", text, "--precision f32, at some cost in speed")
+            if machine.one_thread:
+                text = (
+                    "has one thread here, with which text encoders in bfloat16 end the process on "
+                    "processors with AMX; they are compiled in float32, the other parts are not"
+                )
+                yield Finding(name, "warning", text, "--precision f32, or two processors")
         elif reduced:
             text = f"computes in {FLOATS[device.precision or '']} unless told otherwise"
             yield Finding(name, "ok", text, "--precision f32 to compare pictures with a CPU's")

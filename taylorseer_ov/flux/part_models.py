@@ -19,6 +19,7 @@ from ..native_names import native
 from ..newer_typing import Self
 from .devices import check_device
 from .folder_checks import CONFIGS, check_ir
+from .one_thread import part_properties
 
 Shape = Mapping[str, int]
 
@@ -153,7 +154,8 @@ class PartModel(metaclass=WithNativeMembers):
             if self.shape:
                 made.reshape(*self.shape.values())
             if self.device is not None:
-                made.compile(self.device, **self.properties)
+                properties = part_properties(self.part, self.device, self.properties)
+                made.compile(self.device, **properties)
             self._native = made
         return self._native
 

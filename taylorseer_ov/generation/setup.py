@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ..checks import nearest
 from ..flux.embedding_cache import default_folder
 from ..flux.folder import FluxFolder
+from ..flux.one_thread import encoder_properties
 from .settings import ImageGenerationConfig
 
 Backend = Literal["auto", "native", "python"]
@@ -158,6 +160,15 @@ class Setup:
     properties: Mapping[str, Any]
     memory: MemoryOptions = MemoryOptions()
     static: StaticShape | None = None
+
+    @cached_property
+    def encoder_properties(self) -> Mapping[str, Any]:
+        """OpenVINO's for the text encoders, which are in float32 where bfloat16 is dangerous.
+
+        Raises:
+            ValueError: as `one_thread.encoder_properties` does.
+        """
+        return encoder_properties(self.devices.text_encode, self.properties)
 
 
 def memory_options(

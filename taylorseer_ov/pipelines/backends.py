@@ -75,7 +75,9 @@ class Backends:
                 raise ValueError(f"backend='python' takes no adapters; {LORA_ADVICE}")
             if self._standing_obstacle:
                 raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
-        self._change(replace(self.setup, devices=devices, properties=properties))
+        setup = replace(self.setup, devices=devices, properties=properties)
+        setup.encoder_properties  # noqa: B018  (refused before what is loaded goes)
+        self._change(setup)
 
     def compile(
         self, devices: Devices, properties: Mapping[str, Any], settings: ImageGenerationConfig
@@ -158,7 +160,9 @@ class Backends:
             noise=noise_of_seeds(),
             devices=setup.devices._asdict(),
             processors={device: device_name(device) for device in setup.devices},
-            properties=_plain(setup.properties) | _changed_scheduler(setup.folder),
+            properties=_plain(setup.properties)
+            | _changed_encoders(setup)
+            | _changed_scheduler(setup.folder),
             fixed_shapes=setup.static is not None or setup.memory.low_memory,
             vae_tiling=setup.memory.vae_tiling,
             versions=_versions(),
@@ -256,6 +260,12 @@ def _plain(properties: Mapping[str, Any]) -> dict[str, str]:
         for name, text in texts.items()
         if not (name.endswith(("_DIR", "_PATH")) or set(text) & set("/\\"))
     } | ({"adapters": "LoRA adapters"} if "adapters" in properties else {})
+
+
+def _changed_encoders(setup: Setup) -> dict[str, str]:
+    """What the text encoders are compiled with, where it is not what the other parts are."""
+    names = setup.encoder_properties.keys() - setup.properties.keys()
+    return {f"{name} of the text encoders": setup.encoder_properties[name] for name in names}
 
 
 def _changed_scheduler(folder: FluxFolder) -> dict[str, str]:

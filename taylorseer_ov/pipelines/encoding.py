@@ -63,7 +63,7 @@ class PromptEncoder:
 def _describe_encoders(setup: Setup) -> bytes:
     """Everything beside the tokens that an encoded prompt depends on, to the last bit."""
     core = ov.Core()
-    device, properties = setup.devices.text_encode, setup.properties
+    device, properties = setup.devices.text_encode, setup.encoder_properties
     machine = [core.get_property(name, "FULL_DEVICE_NAME") for name in core.available_devices]
     described = [
         [setup.folder.fingerprint(part) for part in ("text_encoder", "text_encoder_2")],

@@ -136,8 +136,9 @@ class Models:
 
     def _text_encoder(self, name: str, output: int, length: int | None) -> TextEncoder:
         def make() -> TextEncoder:
-            path, place = self.setup.folder.part(name), self._at(self.setup.devices.text_encode)
-            encoder = TextEncoder(path, output, place)
+            setup = self.setup
+            place = Place(self.core, setup.devices.text_encode, setup.encoder_properties)
+            encoder = TextEncoder(setup.folder.part(name), output, place)
             if length is not None:
                 encoder.reshape(length)
             return encoder

@@ -89,7 +89,7 @@ class NativeModels:
             sizes = static.batch, static.height, static.width
             self._transformer.reshape(*sizes, static.text_length)
         if self._adapters is None:
-            self._clip.compile(devices.text_encode, **self._properties)
+            self._clip.compile(devices.text_encode, **self.setup.encoder_properties)
             self._transformer.compile(devices.denoise, **self._properties)
         self._load_vae()
         self._load_t5()
@@ -117,7 +117,7 @@ class NativeModels:
         if static is not None:
             t5.reshape(1, static.text_length)
         if self._adapters is None:
-            t5.compile(self.setup.devices.text_encode, **self._properties)
+            t5.compile(self.setup.devices.text_encode, **self.setup.encoder_properties)
         self._t5, self._text_length = t5, None if static is None else static.text_length
 
     def _t5_for(self, text_length: int) -> Any:
