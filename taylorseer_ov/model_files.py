@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FINGERPRINT_PIECES = 64
+MOST_JSON = 16 * 10**6  # bytes; tokenizers have the largest, of a few million
 EXPORT_ADVICE = "export it again with scripts/export_model.py"
 
 
@@ -35,10 +36,19 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        ModelFolderError: if the file is missing or is not a JSON object.
+        ModelFolderError: if the file is missing, over 16 MB or not a JSON object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            read = file.read(MOST_JSON + 1)
+        if len(read) > MOST_JSON:
+            raise ModelFolderError(
+                f"{path} has over {MOST_JSON // 10**6} MB, which no JSON of a model has; "
+                f"{EXPORT_ADVICE}"
+            )
+        values = json.loads(read.decode("utf-8"))
+    except ModelFolderError:
+        raise
     except FileNotFoundError:
         raise ModelFolderError(f"{path} is missing; {EXPORT_ADVICE}") from None
     except OSError as error:

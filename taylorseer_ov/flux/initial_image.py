@@ -7,7 +7,9 @@ to whole tokens, and what has another size is resized with a Lanczos filter.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MULTIPLE = 16  # pixels that a token is wide
+MOST_PIXELS = 64 * 10**6  # of a picture that is read; its file may be small all the same
+
+
+TOO_LARGE = f"has over {MOST_PIXELS // 10**6} million pixels; make the picture smaller first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +70,8 @@ def initial_image(
         height, width: multiples of 16; those of the picture, rounded down, where None.
 
     Raises:
-        TypeError, ValueError: for what is no picture, or is too small.
+        TypeError, ValueError: for what is no picture, is too small, or has over 64 million pixels,
+            which are not decoded.
         FileNotFoundError: if there is no such file.
     """
     from PIL import Image
@@ -96,6 +103,7 @@ def _read(name: str, source: Any) -> Image:
     if isinstance(source, Image.Image):
         if 0 in source.size:
             raise ValueError(f"{name} is empty: it has {source.width}x{source.height} pixels")
+        _check_size(name, source.size)
         return source
     if isinstance(source, str | os.PathLike):
         path = Path(source)
@@ -103,8 +111,14 @@ def _read(name: str, source: Any) -> Image:
             raise FileNotFoundError(f"{name}: there is no file {str(path)!r}")
         try:
             # cameras write how a picture is to be turned instead of turning it
-            with Image.open(path) as opened:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                opened = Image.open(path)
+            with opened:  # only its header is read yet
+                _check_size(f"{name}: {str(path)!r}", opened.size)
                 return ImageOps.exif_transpose(opened)
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{name}: {str(path)!r} {TOO_LARGE}") from error
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"{name}: {str(path)!r} cannot be read as a picture") from error
     array = held_array(source)
@@ -114,6 +128,11 @@ def _read(name: str, source: Any) -> Image:
             f"got {source!r}"
         )
     return Image.fromarray(_pixels(name, array))
+
+
+def _check_size(name: str, size: tuple[int, ...]) -> None:
+    if math.prod(size) > MOST_PIXELS:
+        raise ValueError(f"{name} {TOO_LARGE}; it has {'x'.join(map(str, size))}")
 
 
 def _pixels(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -130,4 +149,5 @@ def _pixels(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
     coloured = pixels.ndim == 3 and pixels.shape[2] == 3
     if not (coloured or (is_mask and pixels.ndim == 2)) or pixels.size == 0:
         raise ValueError(f"{name} must have the shape {shapes}, got {array.shape}")
+    _check_size(name, pixels.shape[1::-1])
     return pixels

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 
+MOST_TIMESTEPS = 10**6
 Velocity = Callable[[Array, np.float32], Array]
 Constraint = Callable[[Array, np.float32], Array]
 
@@ -80,21 +81,40 @@ class NoiseLevels:
 
     def _check_levels(self) -> None:
         """Check that the noise levels of small and large pictures are numbers, and fall."""
-        if not (math.isfinite(self.num_train_timesteps) and self.num_train_timesteps >= 1):
-            raise ValueError(f"num_train_timesteps must be 1 or more: {self.num_train_timesteps}")
+        timesteps = self.num_train_timesteps  # times a noise level, the models take it in float32
+        if not 1 <= timesteps <= MOST_TIMESTEPS:
+            raise ValueError(
+                f"num_train_timesteps must be from 1 to {MOST_TIMESTEPS}, got {timesteps}"
+            )
         for image_tokens in (64, 16384):
             try:
-                with np.errstate(all="ignore"):
-                    levels = self.sigmas(8, image_tokens)
+                levels = self.sigmas(8, image_tokens)
             except ArithmeticError as error:
                 raise ValueError(f"these scheduler options give no noise levels: {error}") from None
-            if not (np.isfinite(levels).all() and (np.diff(levels) < 0).all()):
+            if not (np.diff(levels) < 0).all():
                 raise ValueError(
                     f"these scheduler options give noise levels that do not fall to 0: {levels}"
                 )
 
     def sigmas(self, num_inference_steps: int, image_tokens: int) -> Array:
-        """Return the noise levels, float32 (n + 1,), from near 1 down to the final 0."""
+        """Return the noise levels, float32 (n + 1,), from near 1 down to the final 0.
+
+        Raises:
+            ValueError: if these options give levels that are not finite at this size.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                levels = self._levels(num_inference_steps, image_tokens)
+        except OverflowError:
+            levels = np.array([np.inf], np.float32)
+        if not np.isfinite(levels).all():
+            raise ValueError(
+                f"the scheduler's noise levels are not finite with {num_inference_steps} steps and "
+                f"{image_tokens} image tokens: {vars(self)!s:.400}"
+            )
+        return levels
+
+    def _levels(self, num_inference_steps: int, image_tokens: int) -> Array:
         linear = np.linspace(1.0, 1.0 / num_inference_steps, num_inference_steps)
         sigmas: NDArray[np.floating] = linear.astype(np.float32)
         if self.use_dynamic_shifting:

@@ -21,7 +21,8 @@ from ..native_names import AdapterConfig
 MAX_TEXT_LENGTH = 512
 MAX_SIDE = 65536  # pixels
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
-MAX_STEPS = 2000  # a plan is a matrix of steps by steps; models are trained with 1000 noise levels
+MAX_STEPS = 1000  # a plan is a matrix of steps by steps; models are trained with 1000 noise levels
+MAX_IMAGES = 256  # drawn at once; more are drawn with other seeds
 CACHE_NAMES = {"cache", "taylorseer_config"}  # two names for one setting
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
 
@@ -79,7 +80,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "height": _size,
     "width": _size,
     "num_inference_steps": lambda name, value: whole_number(name, value, 1, MAX_STEPS),
-    "num_images_per_prompt": lambda name, value: whole_number(name, value, 1),
+    "num_images_per_prompt": lambda name, value: whole_number(name, value, 1, MAX_IMAGES),
     "max_sequence_length": lambda name, value: whole_number(name, value, 1, MAX_TEXT_LENGTH),
     "strength": _strength,
     "keep_unmasked": true_or_false,
@@ -102,8 +103,8 @@ class ImageGenerationConfig:
         guidance_scale: guidance embedded by dev-like models; schnell-like ones ignore it.
         height, width: of the picture in pixels, multiples of 16. None where a picture is given
             means its own size, rounded down to such multiples.
-        num_inference_steps: denoising steps.
-        num_images_per_prompt: pictures drawn at once, from different noise.
+        num_inference_steps: denoising steps, at most 1000.
+        num_images_per_prompt: pictures drawn at once, from different noise, at most 256.
         max_sequence_length: tokens of text that the T5 encoder reads, at most 512.
         strength: how much of a given picture is drawn anew: 1 starts from noise alone, less skips
             the first steps. Always 1 for text to image.

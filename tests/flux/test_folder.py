@@ -125,3 +125,12 @@ def test_a_model_may_ask_for_caching(model_copy):
         "a small red star on white", num_inference_steps=12, taylorseer_config=None
     ).report
     assert report.predicted_steps == 0
+
+
+def test_a_json_file_that_no_model_has(model_copy):
+    """It is not read into memory: a sparse file of 1 GB takes no time."""
+    path = model_copy / "transformer" / "config.json"
+    with path.open("r+b") as file:
+        file.truncate(10**9)
+    with pytest.raises(ModelFolderError, match=r"config.json has over 16 MB, which no JSON"):
+        FluxFolder.read(model_copy)

@@ -1,5 +1,8 @@
 """Pictures and masks are read from what people have and brought to size, or refused."""
 
+import struct
+import zlib
+
 import numpy as np
 import openvino as ov
 import pytest
@@ -121,3 +124,27 @@ def test_a_truncated_file(png):
     png.write_bytes(png.read_bytes()[:-500])
     with pytest.raises(ValueError, match="cannot be read as a picture"):
         read(png)
+
+
+def png_header(path, width, height):
+    """Write the beginning of a PNG file of some size, without its pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + crc + b"\0\0\0\0IDAT")
+    return path
+
+
+@pytest.mark.parametrize("side", [8001, 13300, 30000])
+def test_a_picture_that_is_too_large_is_not_decoded(tmp_path, side):
+    """The first is over our own bound, the second one PIL's warning, the third one its error."""
+    path = png_header(tmp_path / "large.png", side, side)
+    with pytest.raises(ValueError, match=r"image: '.*large.png' has over 64 million pixels; make"):
+        read(path)
+    with pytest.raises(ValueError, match=r"mask_image: '.*large.png' has over 64 million pixels"):
+        read(PIXELS, path)
+
+
+def test_an_array_that_is_too_large():
+    pixels = np.broadcast_to(np.uint8(0), (8001, 8001, 3))
+    with pytest.raises(ValueError, match=r"image has over 64 million pixels; .* it has 8001x8001"):
+        read(pixels)

@@ -69,3 +69,23 @@ def test_euler_leaves_stopping_to_the_caller():
     next(loop)
     next(loop)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shift": float("nan")}, "levels are not finite with 8 steps and 64 image tokens"),
+        ({"use_dynamic_shifting": True, "max_shift": 1e38}, "noise levels are not finite"),
+        ({"num_train_timesteps": 1e300}, "num_train_timesteps must be from 1 to 1000000, got 1e"),
+        ({"num_train_timesteps": float("nan")}, "num_train_timesteps must be from 1 to 1000000"),
+    ],
+)
+def test_levels_that_are_not_finite_are_refused_as_such(options, message):
+    with pytest.raises(ValueError, match=message):
+        NoiseLevels.from_config(options)
+
+
+def test_levels_are_checked_for_the_picture_that_is_drawn():
+    """Well at the sizes that are tried when the file is read, and not at larger ones."""
+    with pytest.raises(ValueError, match="not finite with 4 steps and 16777216 image tokens"):
+        DEV.sigmas(4, 2**24)

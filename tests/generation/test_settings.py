@@ -16,7 +16,7 @@ def test_every_field_has_a_check():
 @pytest.mark.parametrize(
     ("name", "value", "error", "message"),
     [
-        ("num_inference_steps", 0, ValueError, "num_inference_steps must be .* 1 to 2000, got 0"),
+        ("num_inference_steps", 0, ValueError, "num_inference_steps must be .* 1 to 1000, got 0"),
         ("height", 100, ValueError, "height must be a multiple of 16, got 100; 96 is the nearest"),
         ("guidance_scale", float("nan"), ValueError, "guidance_scale must be finite"),
         ("guidance_scale", True, TypeError, "guidance_scale must be a number, got True"),

@@ -139,7 +139,7 @@ def test_what_is_wrong_with_a_recipe_is_said(drawn, change, message):
 def test_a_recipe_is_bounded(drawn):
     values = json.loads(drawn.recipe.to_json())
     values["asked"]["num_inference_steps"] = 10**9
-    with pytest.raises(RecipeError, match="from 1 to 2000"):
+    with pytest.raises(RecipeError, match="from 1 to 1000"):
         Recipe.from_json(json.dumps(values))
     with pytest.raises(RecipeError, match="no recipe is longer than"):
         Recipe.from_json(" " * (MOST_TEXT + 1))
