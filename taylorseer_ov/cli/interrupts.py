@@ -1,4 +1,4 @@
-"""Ctrl-C during a generation."""
+"""Ctrl-C and SIGTERM during a generation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TypeVar
 from ..generation.progress import StopRequest
 
 T = TypeVar("T")
+SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 @contextmanager
@@ -21,6 +22,8 @@ def stop_on_interrupt(
     promise: str = "finishing this step, then saving what there is",
 ) -> Iterator[StopRequest]:
     """Within this block Ctrl-C asks to stop, and a second Ctrl-C ends the process at once.
+
+    So does SIGTERM, which containers, services and `timeout` send.
 
     Args:
         promise: what a person is told after the first one.
@@ -35,16 +38,17 @@ def stop_on_interrupt(
             os._exit(130)
         request.ask()
         print(
-            f"\ntaylorseer-ov: {promise}; Ctrl-C again stops at once",
+            f"\ntaylorseer-ov: {promise}; {SIGNALS[signum]} again stops at once",
             file=sys.stderr,
             flush=True,
         )
 
-    previous = signal.signal(signal.SIGINT, interrupted)
+    previous = {signum: signal.signal(signum, interrupted) for signum in SIGNALS}
     try:
         yield request
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
 
 
 def in_thread(work: Callable[[], T]) -> T:

@@ -13,7 +13,15 @@ from ..model_files import read_json
 
 
 class Tokenizer:
-    """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included."""
+    """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included.
+
+    Attributes:
+        most_characters: those that are read of a prompt, many times what 512 tokens take.
+        most_unknown: words without a token that are told.
+    """
+
+    most_characters = 50_000
+    most_unknown = 10
 
     def __init__(self, folder: Path) -> None:
         core = ov.Core()
@@ -24,8 +32,8 @@ class Tokenizer:
         self._unknown_id = _unknown_id(folder / "tokenizer.json")
 
     def encode(self, prompt: str) -> list[int]:
-        """Return the ids of a prompt of any length, the end token last."""
-        self._request.infer([np.array([prompt])])
+        """Return the ids of a prompt's first `most_characters`, the end token last."""
+        self._request.infer([np.array([prompt[: self.most_characters]])])
         ids: list[int] = self._request.get_tensor("input_ids").data[0].tolist()
         return ids
 
@@ -38,11 +46,28 @@ class Tokenizer:
         row[0, : len(ids)] = ids
         return row
 
-    def unknown_words(self, prompt: str) -> list[str]:
-        """Return the words of a prompt that the tokenizer has no token for."""
-        if self._unknown_id is None or self._unknown_id not in self.encode(prompt):
-            return []
-        return [word for word in prompt.split() if self._unknown_id in self.encode(word)]
+    def fits(self, prompt: str, length: int) -> bool:
+        """Whether all of a prompt is read if so many tokens are."""
+        return len(prompt) <= self.most_characters and len(self.encode(prompt)) <= length
+
+    def unknown_words(self, prompt: str, length: int) -> list[str]:
+        """Return the words of a prompt that the tokenizer has no token for.
+
+        Args:
+            length: tokens that are read. No more words are looked at, each once.
+
+        Returns:
+            At most `most_unknown` words.
+        """
+        unknown: list[str] = []
+        if self._unknown_id is None or self._unknown_id not in self.encode(prompt)[:length]:
+            return unknown
+        for word in dict.fromkeys(prompt[: self.most_characters].split()[:length]):
+            if self._unknown_id in self.encode(word):
+                unknown.append(word)
+            if len(unknown) == self.most_unknown:
+                break
+        return unknown
 
 
 def _unknown_id(path: Path) -> int | None:

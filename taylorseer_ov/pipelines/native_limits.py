@@ -51,7 +51,7 @@ def native_obstacle(
     for tokenizer, prompt, length in zip(
         tokenizers, (job.prompt, job.prompt_2), lengths, strict=True
     ):
-        if len(tokenizer.encode(prompt)) > length:
+        if not tokenizer.fits(prompt, length):
             return f"openvino_genai loses the end token of prompts over {length} tokens"
     return None
 

@@ -175,7 +175,7 @@ class NativeModels:
 
     def encode_pooled(self, prompt: str, ids: Ids) -> Array:
         """Encode a prompt for the whole of it: (1, P)."""
-        if len(self._tokenizers[0].encode(prompt)) > ids.shape[1]:
+        if not self._tokenizers[0].fits(prompt, ids.shape[1]):
             return self._own.encode_pooled(prompt, ids)
         self._clip.infer(prompt, "", False)
         # copied: the infer request reuses its buffer
@@ -189,7 +189,7 @@ class NativeModels:
         """Encode a prompt for every token: (1, L, D)."""
         length = ids.shape[1]
         other_length = self._text_length not in (None, length)
-        if self._own_t5 or other_length or len(self._tokenizers[1].encode(prompt)) > length:
+        if self._own_t5 or other_length or not self._tokenizers[1].fits(prompt, length):
             if not self._own_t5:
                 self._t5 = None  # two copies might not fit
                 self._pipelines.clear()

@@ -21,16 +21,21 @@ def warn_about_prompt(prompt: str, tokenizer: Tokenizer, max_sequence_length: in
         tokenizer: T5's.
         max_sequence_length: tokens that are read.
     """
-    length = len(tokenizer.encode(prompt))
-    if length > max_sequence_length:
+    if not tokenizer.fits(prompt, max_sequence_length):
+        length = len(tokenizer.encode(prompt))
+        has = f"{length} tokens"
+        if len(prompt) > tokenizer.most_characters:
+            has = f"{len(prompt)} characters, over {tokenizer.most_characters},"
         warn(
-            f"the prompt has {length} tokens and is cut to max_sequence_length="
-            f"{max_sequence_length}",
+            f"the prompt has {has} and is cut to max_sequence_length={max_sequence_length}",
             PromptWarning,
         )
-    unknown = tokenizer.unknown_words(prompt)
+    unknown = tokenizer.unknown_words(prompt, max_sequence_length)
     if unknown:
+        others = ", and maybe others" if len(unknown) == tokenizer.most_unknown else ""
         warn(
-            "this model's text encoder does not know " + ", ".join(map(repr, unknown)),
+            "this model's text encoder does not know "
+            + ", ".join(f"{word!r:.60}" for word in unknown)
+            + others,
             PromptWarning,
         )

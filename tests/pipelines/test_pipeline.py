@@ -203,6 +203,40 @@ def test_a_long_prompt_is_cut_with_a_warning_and_keeps_its_end_token(pipeline):
         assert row[0, -1] == tokenizer.encode("a")[-1]
 
 
+@pytest.mark.parametrize("word", ["red ", "a", "red"])
+def test_a_prompt_of_megabytes_is_cut_before_it_is_tokenized(pipeline, word):
+    """However long it is, the tokenizer sees thousands of characters, and what is read is said."""
+    prompt = word * (10**7 // len(word))
+    tokenizer = pipeline._backends.tokenizers[1]
+    expected = tokenizer.row(prompt[:50_000], 32)
+    assert np.array_equal(tokenizer.row(prompt, 32), expected)
+    with pytest.warns(PromptWarning) as warned:
+        pipeline.prepare(prompt)
+    message = str(warned[0].message)
+    assert f"the prompt has {len(prompt)} characters, over 50000, and is cut" in message
+    assert all(len(str(warning.message)) < 500 for warning in warned)
+
+
+def test_unknown_words_are_told_up_to_ten_each_once(pipeline, monkeypatch):
+    """The tokenizer is asked about no more words than are read: 15 s went by for 10,000."""
+    tokenizer, asked = pipeline._backends.tokenizers[1], []
+    encode = type(tokenizer).encode
+
+    def counted(self, prompt):
+        asked.append(prompt)
+        return encode(self, prompt)
+
+    monkeypatch.setattr(type(tokenizer), "encode", counted)
+    prompt = "purple purple " + " ".join(f"wörd{i} red" for i in range(10_000))
+    words = tokenizer.unknown_words(prompt, 512)
+    assert words == ["purple", *(f"wörd{i}" for i in range(9))]
+    assert tokenizer.unknown_words("red " * 40 + "purple", 512) == ["purple"]
+    assert len(asked) < 30
+    with pytest.warns(PromptWarning) as warned:
+        pipeline.prepare(prompt)
+    assert "'wörd8', and maybe others" in str(warned[-1].message)
+
+
 def test_the_empty_prompt_draws_something(pipeline):
     assert pipeline.generate("", num_inference_steps=1).data.std() > 0
 
