@@ -14,7 +14,7 @@ The rooms, from the bottom: `caching` and `flux`, `generation`, `pictures`, `pip
 docstring what belongs there and what it may import. Any room may import the ground, the modules
 beside this file: `files` (whole writes, locks), `checks` (of values), `genai` (what the installed
 openvino_genai can do), `native_names` (its names, handed through), `model_files` (JSON and
-fingerprints), `arrays`, `version`, `warning`.
+fingerprints), `learned_files` (where what was learned lies), `arrays`, `version`, `warning`.
 """
 
 import lazy_loader

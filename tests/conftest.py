@@ -33,6 +33,22 @@ def same_packages_in_processes(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def nothing_was_learned(tmp_path_factory):
+    """What the user of this machine has learned is neither read nor changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAYLORSEER_OV_DATA_DIR", str(tmp_path_factory.mktemp("nothing_learned")))
+        yield
+
+
+@pytest.fixture
+def user_folder(tmp_path, monkeypatch):
+    """An empty folder, made when first written into, for what is learned in a test."""
+    folder = tmp_path / "of the user"
+    monkeypatch.setenv("TAYLORSEER_OV_DATA_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
 def compiled_models_are_kept(tmp_path_factory):
     """Compile each model once for both backends; OpenVINO knows it by content and properties."""
     kept = {"CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}

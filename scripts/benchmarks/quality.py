@@ -32,8 +32,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from scripts.benchmarks.cache_policies import MagCache, Recording
@@ -52,7 +52,7 @@ from scripts.benchmarks.quality_plot import draw_plot
 from scripts.demo.judge import PictureJudge
 from scripts.demo.shapes import CANVAS
 from taylorseer_ov import CachePlan, ModelFolderError, Text2ImagePipeline, demo_model_path
-from taylorseer_ov.caching.calibrated_plans import read_plans, write_plans
+from taylorseer_ov.caching.calibrated_plans import present_plans, write_plans
 from taylorseer_ov.caching.calibration import calibrate
 from taylorseer_ov.genai import missing_native_support
 
@@ -122,7 +122,7 @@ def kept_plans(pipeline: Text2ImagePipeline, steps: int, runs: Sequence[int]) ->
     size = pipeline.get_generation_config().size
     return [
         kept.plan
-        for kept in read_plans(pipeline.folder)
+        for kept in present_plans(pipeline.folder, into=pipeline.folder.path)
         if kept.plan.num_inference_steps == steps
         and kept.plan.transformer_runs in runs
         and (kept.height, kept.width) == size
@@ -148,9 +148,9 @@ def learn(
             first_seed=CALIBRATION_SEED,
             say=say,
         )
-        # in the same form as beside a model
-        fingerprint = pipeline.folder.fingerprint
-        write_plans(SimpleNamespace(path=arguments.output_dir, fingerprint=fingerprint), learned)
+        # in the same form as beside a model, and all of them: the figures say which are better
+        whole = [replace(calibrated, without_db=None) for calibrated in learned]
+        write_plans(pipeline.folder, whole, into=arguments.output_dir)
         plans = [calibrated.plan for calibrated in learned]
     methods = build_methods(
         pipeline.sigmas(num_inference_steps=steps),

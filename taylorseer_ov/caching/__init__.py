@@ -25,11 +25,11 @@ decides during the generation, and makes the same rows one at a time.
 | `occasion` | sigmas, size and guidance scale of the generation that is decided for |
 | `calibration` | learn plans: draw, fit, draw with the fit, choose by the held-out latents |
 | `recording` | draw for calibration, in memory that does not grow with the picture |
-| `calibrated_plans` | learned plans, kept beside the model |
+| `calibrated_plans` | learned plans, kept for the weights they were learned for |
 | `account` | the steps' part of every report: how many were computed and predicted, how long |
 
-Imports the ground (`arrays`, `checks`, `files`, `genai`, `model_files`, `version`, `warning`) and
-numpy; nothing of OpenVINO, and no other room.
+Imports the ground (`arrays`, `checks`, `files`, `genai`, `learned_files`, `model_files`,
+`version`, `warning`) and numpy; nothing of OpenVINO, and no other room.
 """
 
 import lazy_loader

@@ -1,15 +1,16 @@
-"""Calibrated plans, kept as JSON beside the model that they were learned for."""
+"""Calibrated plans, kept as JSON for the weights that they were learned for (`learned_files`)."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..checks import whole_number
 from ..files import write_over
+from ..learned_files import learned_files, rewriting, target_folder
 from ..model_files import read_json
 from .occasion import Occasion
 from .plan import CachePlan
@@ -41,6 +42,9 @@ class CalibratedPlan:
         height, width: of the pictures it was learned on, in pixels.
         guidance_scale: of the same pictures.
         package_version: of taylorseer-ov, which learned it.
+        without_db: of what a preset takes without this plan, on the held-out prompts; None where
+            nobody has looked. It is not written.
+        source: the file it was read from, None if it was not.
     """
 
     plan: CachePlan
@@ -51,6 +55,13 @@ class CalibratedPlan:
     width: int
     guidance_scale: float
     package_version: str
+    without_db: float | None = field(default=None, compare=False)
+    source: Path | None = field(default=None, compare=False)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it does better than what a preset takes without it, as far as that is known."""
+        return self.without_db is None or self.held_out_db > self.without_db
 
     @property
     def key(self) -> tuple[float, ...]:
@@ -80,62 +91,105 @@ class CalibratedPlan:
 
 
 def read_plans(folder: ModelFolder) -> list[CalibratedPlan]:
-    """Read the plans that lie beside a model; none if there is no such file.
+    """Read the plans that there are for a model: the user's, then others that lie beside it.
+
+    Of two with the same key the user's is taken, which was kept for doing better.
 
     Raises:
-        ValueError: if the file is not whole, or was made for other weights; says what to do.
+        ValueError: if a file is not whole, or was made for other weights; says what to do.
     """
-    path = folder.path / PLANS_FILE
-    if not path.is_file():
-        return []
-    values = read_json(path)
-    advice = "remove it, or run `taylorseer-ov calibrate` again"
-    if values.get("format") != PLANS_FORMAT:
-        raise ValueError(f"{path} has no calibrated plans of a known format; {advice}")
-    if values.get("transformer") != folder.fingerprint():
-        raise ValueError(f"{path} was made for other weights than those beside it; {advice}")
     try:
-        return [_from_dict(entry) for entry in values["plans"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); {advice}") from error
+        fingerprint = folder.fingerprint()
+    except FileNotFoundError:  # a model that was not exported: nothing could be learned for it
+        return []
+    found: dict[tuple[float, ...], CalibratedPlan] = {}
+    for path in learned_files(folder.path, fingerprint, PLANS_FILE):
+        for learned in _read(path, fingerprint):
+            found.setdefault(learned.key, learned)
+    return list(found.values())
 
 
-def write_plans(folder: ModelFolder, plans: list[CalibratedPlan]) -> Path:
-    """Write plans beside a model, keeping those that are there with other keys.
+def present_plans(folder: ModelFolder, into: str | Path | None = None) -> list[CalibratedPlan]:
+    """Return the plans that a new one has to do better than; none for files that are not whole.
 
-    A file that `read_plans` refuses is replaced: to calibrate again is what it advises.
+    Args:
+        into: where the new one is to be written, None for the user's folder. Who gets that folder
+            does not get the user's plans, so that only those in it count.
+    """
+    try:
+        if into is None:
+            return read_plans(folder)
+        path = Path(into) / PLANS_FILE
+        return _read(path, folder.fingerprint()) if path.is_file() else []
+    except ValueError:
+        return []
+
+
+def write_plans(
+    folder: ModelFolder, plans: list[CalibratedPlan], *, into: str | Path | None = None
+) -> Path | None:
+    """Keep those plans that are better than what there was, beside others with other keys.
+
+    Any number of processes may write at once. A file that `read_plans` refuses is replaced: to
+    calibrate again is what it advises.
 
     Args:
         folder: `pipeline.folder`, of whichever pipeline was calibrated.
         plans: what `calibrate` returned.
+        into: the folder of a model with these weights, to hand the plans on with it. By default
+            they are kept in the user's folder, where every copy of the model finds them.
 
     Returns:
-        The path of the file.
+        The path of the file, None if no plan is better than what presets take without it.
 
     Raises:
-        OSError: if it cannot be written; what was there stays.
+        ValueError: if `into` is inside this package, or has other weights, or the folder cannot be
+            written.
+        OSError: if the file cannot be written; what was there stays.
     """
-    path = folder.path / PLANS_FILE
-    try:
-        present = read_plans(folder)
-    except ValueError:
-        present = []
-    kept = {learned.key: learned for learned in [*present, *plans]}
-    values = {
-        "format": PLANS_FORMAT,
-        "transformer": folder.fingerprint(),
-        "plans": [_to_dict(kept[key]) for key in sorted(kept)],
-    }
-    write_over(path, (json.dumps(values, indent=1) + "\n").encode())
+    better = [learned for learned in plans if learned.is_better]
+    if not better:
+        return None
+    fingerprint = folder.fingerprint()
+    path = target_folder(fingerprint, into) / PLANS_FILE
+    with rewriting(path):
+        try:
+            present = _read(path, fingerprint) if path.is_file() else []
+        except ValueError:
+            present = []
+        kept = {learned.key: learned for learned in [*present, *better]}
+        values = {
+            "format": PLANS_FORMAT,
+            "transformer": fingerprint,
+            "plans": [_to_dict(kept[key]) for key in sorted(kept)],
+        }
+        write_over(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
 
 
+def _read(path: Path, fingerprint: str) -> list[CalibratedPlan]:
+    values = read_json(path)
+    advice = "remove it, or run `taylorseer-ov calibrate` again, with --into if beside a model"
+    if values.get("format") != PLANS_FORMAT:
+        raise ValueError(f"{path} has no calibrated plans of a known format; {advice}")
+    if values.get("transformer") != fingerprint:
+        raise ValueError(f"{path} was made for other weights than those beside it; {advice}")
+    try:
+        return [_from_dict(entry, path) for entry in values["plans"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); {advice}") from error
+
+
+NOT_WRITTEN = ("plan", "without_db", "source")
+
+
 def _to_dict(learned: CalibratedPlan) -> dict[str, Any]:
-    fields = {name: value for name, value in vars(learned).items() if name != "plan"}
+    fields = {name: value for name, value in vars(learned).items() if name not in NOT_WRITTEN}
     return fields | {"plan": json.loads(learned.plan.to_json())}
 
 
-def _from_dict(entry: dict[str, Any]) -> CalibratedPlan:
+def _from_dict(entry: dict[str, Any], source: Path) -> CalibratedPlan:
     for name in ("height", "width"):
         whole_number(name, entry[name], 16)
-    return CalibratedPlan(**(entry | {"plan": CachePlan.from_json(json.dumps(entry["plan"]))}))
+    plan = CachePlan.from_json(json.dumps(entry["plan"]))
+    return CalibratedPlan(**(entry | {"plan": plan, "without_db": None, "source": source}))

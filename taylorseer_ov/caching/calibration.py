@@ -21,20 +21,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
+from ..learned_files import target_folder
 from ..version import installed_version
-from .calibrated_plans import CalibratedPlan
+from ..warning import warn
+from .calibrated_plans import CalibratedPlan, present_plans
 from .fit import Inner, fit, gram, search_mask
+from .occasion import Occasion
 from .plan import CachePlan
-from .presets import FEWEST_CALIBRATED_RUNS, FEWEST_STEPS, preset_runs
+from .presets import (
+    FEWEST_CALIBRATED_RUNS,
+    FEWEST_STEPS,
+    CalibrationWarning,
+    plan_without,
+    preset_runs,
+)
 from .recording import Drawing, Recordable, RecordablePipeline, Trajectory, record
 from .schedule import Schedule, native_schedules, spread_runs
+
+# Plans that were fitted to fewer are often no better than the ones that they are to replace.
+SENSIBLE_PROMPTS = 12
 
 
 def calibrate(
@@ -46,6 +59,7 @@ def calibrate(
     held_out: int | None = None,
     rounds: int = 3,
     first_seed: int = 0,
+    into: str | Path | None = None,
     say: Callable[[str], object] = lambda line: None,
     **settings: Any,
 ) -> list[CalibratedPlan]:
@@ -55,39 +69,47 @@ def calibrate(
 
     Args:
         pipeline: a `Text2ImagePipeline`, or anything else that is `Recordable`.
-        prompts: at least three; the last ones are held out and decide between candidates.
+        prompts: a dozen or more; the last ones are held out and decide between candidates.
         num_inference_steps: the steps that plans are made for.
         transformer_runs: a plan is made for each of these; those of the presets if None.
         held_out: how many of them, a third by default.
         rounds: how often a fit is repeated on the cached runs themselves.
         first_seed: of the first prompt's noise; each further prompt has the next one.
+        into: the folder that `write_plans` is going to be given, which is seen to be possible first
+            and whose plans are the ones to do better than; those that there are for the pipeline's
+            `folder`, if it has one, by default.
         say: called with a line of text about what was recorded and each candidate.
         settings: of `Text2ImagePipeline.generate`, such as the size; other pipelines have theirs.
 
     Returns:
-        A plan for each of `transformer_runs`, in their order, with its likeness in dB.
+        A plan for each of `transformer_runs`, in their order, with its likeness in dB and that of
+        what a preset takes without it. `write_plans` keeps those that are better.
 
     Raises:
         TypeError: for settings that are unknown or not the pipeline's.
         ValueError: if there are too few prompts, no step could be skipped, or there are so few
-            steps that presets cache nothing and `transformer_runs` says nothing else.
+            steps that presets cache nothing and `transformer_runs` says nothing else; or if `into`
+            cannot be written.
+
+    Warns:
+        CalibrationWarning: for fewer than a dozen prompts.
     """
     held_out = max(1, len(prompts) // 3) if held_out is None else held_out
     if not 1 <= held_out < len(prompts):
         raise ValueError(f"{len(prompts)} prompts, {held_out} of them held out, leave none to fit")
-    if transformer_runs is None:
-        transformer_runs = _runs_of_presets(num_inference_steps)
-    for runs in transformer_runs:
-        if not FEWEST_CALIBRATED_RUNS <= runs < num_inference_steps:
-            raise ValueError(
-                f"transformer_runs must be from {FEWEST_CALIBRATED_RUNS} to "
-                f"{num_inference_steps - 1}, got {runs}"
-            )
+    all_runs = _checked_runs(transformer_runs, num_inference_steps)
     recordable = _as_recordable(pipeline, settings)
+    present = _present_plans(pipeline, into)
+    if len(prompts) < SENSIBLE_PROMPTS:
+        warn(
+            f"{len(prompts)} prompts are few to calibrate on, {held_out} of them to judge by: what "
+            f"is learned may not hold for others; give {SENSIBLE_PROMPTS} or more",
+            CalibrationWarning,
+        )
     sigmas = recordable.sigmas(num_inference_steps)
     say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
-    calibration = Calibration(recordable, prompts, sigmas, held_out, first_seed)
-    return [calibration.choose(runs, rounds, say) for runs in transformer_runs]
+    calibration = Calibration(recordable, prompts, sigmas, held_out, first_seed, present)
+    return [calibration.choose(runs, rounds, say) for runs in all_runs]
 
 
 @dataclass(frozen=True)
@@ -118,9 +140,10 @@ class Calibration:
         sigmas: NDArray[np.floating],
         held_out: int,
         first_seed: int,
+        present: list[CalibratedPlan],
     ) -> None:
         self._pipeline, self._prompts, self._first_seed = pipeline, prompts, first_seed
-        self._sigmas, self._steps = sigmas, len(sigmas) - 1
+        self._sigmas, self._steps, self._present = sigmas, len(sigmas) - 1, present
         fitted = len(prompts) - held_out
         self._fitted, self._judged = range(fitted), range(fitted, len(prompts))
         uncached = CachePlan.uncached(self._steps)
@@ -149,7 +172,25 @@ class Calibration:
                 f"{candidate.held_out_db:.1f} dB held out (not calibrated: "
                 f"{candidate.taylor_db:.1f} dB)"
             )
-        return max(candidates, key=lambda candidate: candidate.held_out_db)
+        best = max(candidates, key=lambda candidate: candidate.held_out_db)
+        return self._beside_present(best, say)
+
+    def _beside_present(
+        self, learned: CalibratedPlan, say: Callable[[str], object]
+    ) -> CalibratedPlan:
+        """Add how what a preset takes without a plan does, and say so if that is no worse."""
+        size = self._pipeline.height, self._pipeline.width
+        occasion = Occasion(self._sigmas, size, self._pipeline.guidance_scale)
+        runs = learned.plan.transformer_runs
+        without = plan_without(runs, occasion, self._present)
+        judged = replace(learned, without_db=self._held_out_db(without))
+        if not judged.is_better:
+            say(
+                f"{learned.plan}  {runs} runs: not kept, since it is not better than what a preset "
+                f"takes without it, {without.transformer_runs} runs "
+                f"({judged.held_out_db:.1f} against {judged.without_db:.1f} dB)"
+            )
+        return judged
 
     def run(self, i: int, plan: CachePlan) -> Trajectory:
         """Draw prompt `i` as a plan says."""
@@ -200,6 +241,18 @@ def likeness(expected: Array, found: Array) -> float:
     return math.inf if error == 0 else 10 * math.log10(signal / error)
 
 
+def _checked_runs(transformer_runs: Sequence[int] | None, num_inference_steps: int) -> list[int]:
+    if transformer_runs is None:
+        return _runs_of_presets(num_inference_steps)
+    for runs in transformer_runs:
+        if not FEWEST_CALIBRATED_RUNS <= runs < num_inference_steps:
+            raise ValueError(
+                f"transformer_runs must be from {FEWEST_CALIBRATED_RUNS} to "
+                f"{num_inference_steps - 1}, got {runs}"
+            )
+    return list(transformer_runs)
+
+
 def _runs_of_presets(num_inference_steps: int) -> list[int]:
     if num_inference_steps < FEWEST_STEPS:
         raise ValueError(
@@ -208,6 +261,16 @@ def _runs_of_presets(num_inference_steps: int) -> list[int]:
             "give transformer_runs"
         )
     return list(dict.fromkeys(preset_runs(num_inference_steps).values()))
+
+
+def _present_plans(pipeline: Drawing | Recordable, into: str | Path | None) -> list[CalibratedPlan]:
+    """Return the plans to do better than, after a look whether new ones can be written."""
+    folder = getattr(pipeline, "folder", None)
+    if folder is None:
+        return []
+    if into is not None:
+        target_folder(folder.fingerprint(), into)
+    return present_plans(folder, into)
 
 
 def _as_recordable(pipeline: Drawing | Recordable, settings: dict[str, Any]) -> Recordable:

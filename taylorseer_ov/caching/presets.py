@@ -12,7 +12,7 @@ used, and a warning says so.
 from __future__ import annotations
 
 from ..warning import warn
-from .calibrated_plans import CalibratedPlan, ModelFolder, read_plans
+from .calibrated_plans import PLANS_FILE, CalibratedPlan, ModelFolder, read_plans
 from .occasion import Occasion
 from .plan import CachePlan
 from .schedule import InactiveCacheWarning, spread_runs
@@ -29,7 +29,7 @@ FEWEST_CALIBRATED_RUNS = 3
 
 
 class CalibrationWarning(UserWarning):
-    """A preset of a calibrated model that has no plan made for just this."""
+    """A model has no plan calibrated for just this, or plans are learned of few prompts."""
 
 
 def preset_runs(num_inference_steps: int) -> dict[str, int]:
@@ -64,35 +64,51 @@ def preset_plan(
     plans = [
         learned for learned in read_plans(folder) if corrector or not learned.plan.has_corrector
     ]
-    calibrated = _calibrated(name, runs, occasion, plans)
-    if calibrated is not None:
-        return calibrated
-    schedule = spread_runs(occasion.steps, max(runs, FEWEST_RUNS))
-    plan = CachePlan.from_mask(schedule, occasion.sigmas, abscissa="sigma", corrector=corrector)
-    kind = "corrected Taylor" if corrector else "Taylor"
-    return plan, f"{kind}, not calibrated for these steps and size"
+    learned = _most_alike(runs, occasion, plans)
+    if learned is None:
+        _warn_of_plans_for_others(name, runs, occasion, plans)
+        kind = "corrected Taylor" if corrector else "Taylor"
+        plan = _uncalibrated(runs, occasion, corrector)
+        return plan, f"{kind}, not calibrated for these steps and size"
+    origin = "" if learned.source == folder.path / PLANS_FILE else ", by this user"
+    differences = learned.differences(occasion)
+    if not differences:
+        return learned.plan, f"calibrated for this model{origin}"
+    learned_for = " and ".join(differences)
+    warn(
+        f"cache={name!r} takes a plan that was calibrated for {learned_for}; calibrate for this "
+        "too if the picture is not enough like the uncached one",
+        CalibrationWarning,
+    )
+    return learned.plan, f"calibrated for {learned_for}{origin}"
 
 
-def _calibrated(
-    name: str, runs: int, occasion: Occasion, plans: list[CalibratedPlan]
-) -> tuple[CachePlan, str] | None:
+def plan_without(runs: int, occasion: Occasion, plans: list[CalibratedPlan]) -> CachePlan:
+    """Return the plan that a preset with so many runs takes of a model that has these plans."""
+    learned = _most_alike(runs, occasion, plans)
+    return _uncalibrated(runs, occasion, True) if learned is None else learned.plan
+
+
+def _uncalibrated(runs: int, occasion: Occasion, corrector: bool) -> CachePlan:
+    schedule = spread_runs(occasion.steps, max(runs, min(FEWEST_RUNS, occasion.steps)))
+    return CachePlan.from_mask(schedule, occasion.sigmas, abscissa="sigma", corrector=corrector)
+
+
+def _most_alike(
+    runs: int, occasion: Occasion, plans: list[CalibratedPlan]
+) -> CalibratedPlan | None:
     """Choose of a model's plans the one learned for this picture, else for the one most like it."""
     fitting = [
-        (learned.differences(occasion), learned.plan)
+        learned
         for learned in plans
         if learned.plan.transformer_runs == runs and occasion.suits(learned.plan)
     ]
-    if fitting:
-        differences, plan = min(fitting, key=lambda pair: len(pair[0]))
-        if not differences:
-            return plan, "calibrated for this model"
-        learned_for = " and ".join(differences)
-        warn(
-            f"cache={name!r} takes a plan that was calibrated for {learned_for}; calibrate for "
-            "this too if the picture is not enough like the uncached one",
-            CalibrationWarning,
-        )
-        return plan, f"calibrated for {learned_for}"
+    return min(fitting, key=lambda learned: len(learned.differences(occasion)), default=None)
+
+
+def _warn_of_plans_for_others(
+    name: str, runs: int, occasion: Occasion, plans: list[CalibratedPlan]
+) -> None:
     if plans:
         size = occasion.size
         asked = f"{runs} of {occasion.steps} steps" + (f" at {size[1]}x{size[0]}" if size else "")
@@ -102,4 +118,3 @@ def _calibrated(
             "differ with steps, size and strength",
             CalibrationWarning,
         )
-    return None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import options
-from .console import Console
+from .console import Console, MisuseError
+
+if TYPE_CHECKING:
+    from ..pipelines.tasks import Text2ImagePipeline
+
+FEWEST_PROMPTS = 3
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -17,10 +22,20 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     options.add_words(parser, prompt=False)
     parser.add_argument(
-        "--prompts", type=Path, required=True, metavar="FILE", help="a prompt a line; 12 will do"
+        "--prompts",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a prompt a line; a dozen or more",
     )
     parser.add_argument(
         "--runs", type=int, nargs="+", help="transformer runs of each plan (default: the presets')"
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="MODEL_DIR",
+        help="write beside a model, to hand it on with what was learned (default: your own folder)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the first prompt (default: 0)")
     options.add_settings_options(parser)
@@ -30,16 +45,22 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Calibrate, and write the plans and the preview beside the model."""
+    """Calibrate, and keep the plans and the preview that are better than what there was."""
     from ..caching.calibrated_plans import write_plans
     from ..caching.calibration import calibrate
-    from ..pictures.preview_fit import fit_preview
-    from ..pictures.preview_map import write_preview
+    from ..learned_files import target_folder
 
     options.take_words(arguments, "model")
     prompts = options.read_lines(arguments.prompts)
+    if len(prompts) < FEWEST_PROMPTS:
+        raise MisuseError(
+            f"{arguments.prompts} has {len(prompts)} prompts; a preview is fitted to at least "
+            f"{FEWEST_PROMPTS}, and plans to a dozen"
+        )
     # native does not show the transformer's outputs
     pipeline = options.make_pipeline(arguments, backend="python")
+    for part in ("transformer", "vae_decoder"):
+        target_folder(pipeline.folder.fingerprint(part), arguments.into)
     settings = options.settings_of(arguments)
     usual = pipeline.get_generation_config().num_inference_steps
     steps = settings.pop("num_inference_steps", usual)
@@ -49,14 +70,39 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         steps,
         transformer_runs=arguments.runs,
         first_seed=arguments.seed,
+        into=arguments.into,
         say=console.say,
         **settings,
     )
-    path = write_plans(pipeline.folder, plans)
-    console.say(f"wrote {path}")
-    console.event("plans", path=str(path), held_out_db=[plan.held_out_db for plan in plans])
+    path = write_plans(pipeline.folder, plans, into=arguments.into)
+    console.say("no plan is kept" if path is None else f"wrote {path}")
+    console.event(
+        "plans",
+        path=None if path is None else str(path),
+        held_out_db=[plan.held_out_db for plan in plans],
+        without_db=[plan.without_db for plan in plans],
+        kept=[plan.is_better for plan in plans],
+    )
     settings |= {"num_inference_steps": steps, "cache": plans[0].plan}
-    preview = fit_preview(pipeline, prompts, first_seed=arguments.seed, say=console.say, **settings)
-    path = write_preview(pipeline.folder, preview)
-    console.say(f"wrote {path}")
-    console.event("preview_map", path=str(path))
+    _fit_preview(arguments, console, pipeline, prompts, settings)
+
+
+def _fit_preview(
+    arguments: argparse.Namespace,
+    console: Console,
+    pipeline: Text2ImagePipeline,
+    prompts: list[str],
+    settings: dict[str, Any],
+) -> None:
+    from ..pictures.preview_fit import fit_preview
+    from ..pictures.preview_map import present_preview, write_preview
+
+    present = present_preview(pipeline.folder, arguments.into)
+    preview = fit_preview(
+        pipeline, prompts, first_seed=arguments.seed, present=present, say=console.say, **settings
+    )
+    path = None
+    if preview is not present:
+        path = write_preview(pipeline.folder, preview, into=arguments.into)
+        console.say(f"wrote {path}")
+    console.event("preview_map", path=None if path is None else str(path))

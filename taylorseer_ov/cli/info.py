@@ -99,7 +99,9 @@ def _describe_model(summary: ModelSummary) -> list[str]:
         told = ["cache plans: none; `taylorseer-ov calibrate` makes them"]
     else:
         told = ["cache plans, with their likeness to uncached pictures and that of Taylor plans:"]
-        told += map(_describe_plan, plans)
+        for source in dict.fromkeys(plan["source"] for plan in plans):
+            told.append(f"  in {source}:")
+            told += [_describe_plan(plan) for plan in plans if plan["source"] == source]
     return [
         f"{summary.path}: {summary.pipeline_class}, {guidance} a guidance scale",
         *(_describe_part(name, part) for name, part in summary.parts.items()),

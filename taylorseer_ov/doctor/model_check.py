@@ -21,6 +21,7 @@ from ..flux.folder_checks import (
 )
 from ..genai import draws_wrong_levels
 from ..generation.settings import model_defaults
+from ..learned_files import learned_files
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
 from ..pictures.preview_map import PREVIEW_FILE, read_preview
 from .finding import Finding, examine
@@ -63,14 +64,16 @@ def check_folder(path: Path, machine: Machine, *, fix: bool = False) -> Iterator
 
 
 def check_extras(folder: FluxFolder) -> Iterator[Finding]:
-    """Look at what `taylorseer-ov calibrate` may have put beside a model that is whole."""
-    if (folder.path / PLANS_FILE).is_file():
+    """Look at what `taylorseer-ov calibrate` may have learned for a model that is whole."""
+    if learned_files(folder.path, folder.fingerprint(), PLANS_FILE):
         yield examine(PLANS_FILE, lambda: _describe_plans(folder))
     else:
         text = "no calibrated plans; presets use corrected Taylor plans"
         yield Finding(PLANS_FILE, "ok", text, "`taylorseer-ov calibrate` makes some")
-    if (folder.path / PREVIEW_FILE).is_file():
-        yield examine(PREVIEW_FILE, lambda: read_preview(folder), "fits the VAE")
+    previews = learned_files(folder.path, folder.fingerprint("vae_decoder"), PREVIEW_FILE)
+    if previews:
+        where = _place(folder, previews[0])
+        yield examine(PREVIEW_FILE, lambda: read_preview(folder), f"fits the VAE, {where}")
     else:
         text = "no previews during a generation"
         yield Finding(PREVIEW_FILE, "ok", text, "`taylorseer-ov calibrate` makes them possible")
@@ -123,8 +126,19 @@ def _read_defaults(path: Path) -> None:
 
 
 def _describe_plans(folder: FluxFolder) -> str:
-    plans = read_plans(folder)
-    return f"{len(plans)} calibrated plans: {', '.join(map(str, plans))}"
+    by_place: dict[str, list[str]] = {}
+    for plan in read_plans(folder):
+        by_place.setdefault(_place(folder, plan.source), []).append(str(plan))
+    return "; ".join(
+        f"{len(plans)} calibrated, {place}: {', '.join(plans)}" for place, plans in by_place.items()
+    )
+
+
+def _place(folder: FluxFolder, source: Path | None) -> str:
+    """Say where something learned is from."""
+    if source is None or source.parent == folder.path:
+        return "beside the model"
+    return f"in {source.parent}"
 
 
 # --- the scheduler -------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ class ModelSummary:
         parts: by folder name.
         guidance_embeds: whether it takes a guidance scale (dev) or not (schnell).
         defaults: its own settings of a generation.
-        plans: the calibrated cache plans beside it, or why they cannot be read.
+        plans: the calibrated cache plans for it, each with the file it is from (`source`), or why
+            they cannot be read.
     """
 
     path: str
@@ -67,6 +68,7 @@ def summarize(path: Path) -> ModelSummary:
                 "schedule": str(learned.plan),
                 "held_out_db": learned.held_out_db,
                 "taylor_db": learned.taylor_db,
+                "source": str(learned.source),
             }
             for learned in read_plans(folder)
         ]

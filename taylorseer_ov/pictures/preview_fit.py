@@ -73,6 +73,7 @@ def fit_preview(
     prompts: Sequence[str],
     *,
     first_seed: int = 0,
+    present: LatentPreview | None = None,
     say: Callable[[str], object] = lambda line: None,
     **settings: Any,
 ) -> LatentPreview:
@@ -84,8 +85,13 @@ def fit_preview(
         pipeline: a `Text2ImagePipeline`.
         prompts: at least three, as different in colour as they can be.
         first_seed: of the first prompt; each of the others has the next one.
-        say: called with one line, the mean PSNR (dB) of the third that was held out.
+        present: the map that there is already.
+        say: called with one line, the mean PSNR (dB) of the third that was held out, and another
+            if `present` does as well.
         settings: of `Text2ImagePipeline.generate`, such as the size.
+
+    Returns:
+        The map; `present` itself where a new one does no better on the third that was held out.
 
     Raises:
         ValueError: for fewer than three prompts, or pictures with too few pixels.
@@ -97,16 +103,25 @@ def fit_preview(
         for seed, prompt in enumerate(prompts, first_seed)
     ]
     seen = len(drawn) - len(drawn) // 3
-    judged = _fit_all(drawn[:seen])
-    found = [
-        psnr(judged.picture(latents, *pictures.shape[1:3]), downscaled(pictures, judged.vae_scale))
-        for latents, pictures in drawn[seen:]
-    ]
+    found = _mean_psnr(_fit_all(drawn[:seen]), drawn[seen:])
     say(
-        f"preview: PSNR {math.fsum(found) / len(found):.1f} dB to the pictures made small, with "
-        f"{len(found)} of {len(prompts)} prompts held out"
+        f"preview: PSNR {found:.1f} dB to the pictures made small, with {len(drawn) - seen} of "
+        f"{len(prompts)} prompts held out"
     )
+    if present is not None and (there := _mean_psnr(present, drawn[seen:])) >= found:
+        say(f"preview: not kept, since it is not better than the one there is ({there:.1f} dB)")
+        return present
     return _fit_all(drawn)
+
+
+def _mean_psnr(preview: LatentPreview, drawn: Sequence[tuple[Array, Pictures]]) -> float:
+    found = [
+        psnr(
+            preview.picture(latents, *pictures.shape[1:3]), downscaled(pictures, preview.vae_scale)
+        )
+        for latents, pictures in drawn
+    ]
+    return math.fsum(found) / len(found)
 
 
 def _fit_all(drawn: Sequence[tuple[Array, Pictures]]) -> LatentPreview:

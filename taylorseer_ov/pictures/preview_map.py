@@ -1,4 +1,4 @@
-"""The map from latents to colours that previews are painted with, and its file beside a model.
+"""The map from latents to colours that previews are painted with, and its file.
 
 A latent pixel z (16 channels) lies under 8x8 pixels of the picture, whose mean colour is nearly
 linear in it:
@@ -21,6 +21,7 @@ from ..arrays import Array, Matrix, Pictures
 from ..files import write_over
 from ..flux.folder import FluxFolder
 from ..flux.latents import unpack_latents
+from ..learned_files import learned_files, rewriting, target_folder
 from ..model_files import read_json
 
 PREVIEW_FILE, PREVIEW_FORMAT = "preview.json", "taylorseer_ov.LatentPreview/1"
@@ -80,34 +81,59 @@ class LatentPreview:
         return np.rint(np.clip(np.nan_to_num(colours), 0, 255)).astype(np.uint8)
 
 
-# --- beside a model ------------------------------------------------------------------------------
+# --- for a model ------------------------------------------------------------------------------
 
 
-def write_preview(folder: FluxFolder, preview: LatentPreview) -> Path:
-    """Write a map beside the model it was fitted to, and return where.
+def write_preview(
+    folder: FluxFolder, preview: LatentPreview, *, into: str | Path | None = None
+) -> Path:
+    """Keep a map for the model it was fitted to, and return where.
+
+    Args:
+        into: the folder of a model with these weights, instead of the user's folder.
 
     Raises:
-        OSError: if the folder cannot be written.
+        ValueError: if `into` is inside this package, or has other weights, or the folder cannot be
+            written.
+        OSError: if the file cannot be written.
     """
-    path = folder.path / PREVIEW_FILE
+    fingerprint = folder.fingerprint("vae_decoder")
+    path = target_folder(fingerprint, into) / PREVIEW_FILE
     values = {
         "format": PREVIEW_FORMAT,
-        "vae": folder.fingerprint("vae_decoder"),
+        "vae": fingerprint,
         "vae_scale": preview.vae_scale,
         "weights": preview.weights.tolist(),
         "bias": preview.bias.tolist(),
     }
-    write_over(path, (json.dumps(values, indent=1) + "\n").encode())
+    with rewriting(path):
+        write_over(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
 
 
 def read_preview(folder: FluxFolder) -> LatentPreview:
-    """Read the map that lies beside a model.
+    """Read the map that there is for a model: the user's, else the one that lies beside it.
 
     Raises:
         ValueError: if there is none, it is damaged, or was fitted to another VAE.
     """
-    path = folder.path / PREVIEW_FILE
+    paths = learned_files(folder.path, folder.fingerprint("vae_decoder"), PREVIEW_FILE)
+    return _read(paths[0] if paths else folder.path / PREVIEW_FILE, folder)
+
+
+def present_preview(folder: FluxFolder, into: str | Path | None = None) -> LatentPreview | None:
+    """Return the map that a new one has to do better than; None if there is none that is whole.
+
+    Args:
+        into: where the new one is to be written, None for the user's folder.
+    """
+    try:
+        return read_preview(folder) if into is None else _read(Path(into) / PREVIEW_FILE, folder)
+    except ValueError:
+        return None
+
+
+def _read(path: Path, folder: FluxFolder) -> LatentPreview:
     advice = "`taylorseer-ov calibrate` fits one"
     if not path.is_file():
         raise ValueError(

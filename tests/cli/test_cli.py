@@ -101,17 +101,71 @@ def test_a_picture_drawn_again_keeps_its_cache_where_no_option_changes_it(tmp_pa
     assert Recipe.from_picture(changed).asked.cache == replace(QUICK_CACHE, cache_interval=4)
 
 
-def test_calibrate_writes_plans_beside_the_model(model_copy, tmp_path, capsys):
-    (model_copy / "cache_plans.json").unlink(missing_ok=True)
-    prompts = tmp_path / "prompts.txt"
-    prompts.write_text("a large red star on blue\n\na small white circle on black\n" + PROMPT)
-    options = ["--prompts", str(prompts), "--steps", "10", "--runs", "5"]
-    assert main(["calibrate", str(model_copy), *options]) == 0
-    written = json.loads((model_copy / "cache_plans.json").read_text())
+THREE_PROMPTS = "a large red star on blue\n\na small white circle on black\n" + PROMPT
+CALIBRATION = ["--steps", "10", "--runs", "5"]
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    path = tmp_path / "prompts.txt"
+    path.write_text(THREE_PROMPTS)
+    return path
+
+
+def content_of(path):
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def test_calibrate_keeps_what_it_learns_in_the_user_s_folder(prompts, user_folder, capsys):
+    before = content_of(demo_model_path())
+    assert main(["calibrate", "demo", "--prompts", str(prompts), *CALIBRATION]) == 0
+    assert content_of(demo_model_path()) == before
+    (path,) = user_folder.rglob("cache_plans.json")
+    written = json.loads(path.read_text())
     assert [plan["plan"]["mask"].count("C") for plan in written["plans"]] == [5]
-    assert "dB held out" in capsys.readouterr().out
-    assert main(["calibrate", str(model_copy), "--prompts", str(tmp_path / "none")]) == 2
+    told = capsys.readouterr()
+    assert "dB held out" in told.out
+    assert f"wrote {path}" in told.out
+    assert "3 prompts are few to calibrate on" in told.err
+    assert main(["info", "demo"]) == 0
+    told = capsys.readouterr().out
+    assert f"in {path}:" in told
+    assert f"in {demo_model_path() / 'cache_plans.json'}:" in told
+    assert main(["calibrate", "demo", "--prompts", str(prompts), *CALIBRATION, "--json"]) == 0
+    events = {
+        event["event"]: event for event in map(json.loads, capsys.readouterr().out.split("\n")[:-1])
+    }
+    assert events["plans"]["path"] is None
+    assert events["plans"]["kept"] == [False]
+    assert events["preview_map"]["path"] is None
+    assert json.loads(path.read_text()) == written
+
+
+def test_calibrate_writes_beside_a_model_when_told(model_copy, prompts, user_folder, capsys):
+    for file in ("cache_plans.json", "preview.json"):
+        (model_copy / file).unlink()
+    options = ["--prompts", str(prompts), *CALIBRATION, "--into", str(model_copy)]
+    assert main(["calibrate", str(model_copy), *options]) == 0
+    assert (model_copy / "cache_plans.json").is_file()
+    assert (model_copy / "preview.json").is_file()
+    assert not list(user_folder.rglob("*.json"))
+
+
+def test_calibrate_refuses_before_any_work(prompts, tmp_path, monkeypatch, capsys):
+    command = ["calibrate", "demo", "--prompts"]
+    assert main([*command, str(tmp_path / "none")]) == 2
     assert "cannot read the prompts" in capsys.readouterr().err
+    few = tmp_path / "few.txt"
+    few.write_text("one\ntwo")
+    assert main([*command, str(few)]) == 2
+    assert "has 2 prompts; a preview is fitted to at least 3" in capsys.readouterr().err
+    assert main([*command, str(prompts), "--into", str(demo_model_path())]) == 2
+    assert "is inside the installed package" in capsys.readouterr().err
+    monkeypatch.setenv("TAYLORSEER_OV_DATA_DIR", str(few / "folder"))
+    assert main([*command, str(prompts)]) == 2
+    told = capsys.readouterr()
+    assert "set TAYLORSEER_OV_DATA_DIR to another" in told.err
+    assert not told.out
 
 
 def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):

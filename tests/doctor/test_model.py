@@ -2,7 +2,10 @@
 
 import shutil
 
+from taylorseer_ov.caching.calibrated_plans import read_plans, write_plans
 from taylorseer_ov.doctor.diagnosis import diagnose
+from taylorseer_ov.flux.folder import FluxFolder
+from taylorseer_ov.pictures.preview_map import read_preview, write_preview
 from tests.doctor.common import edit_json, found, machine, weights_of
 
 
@@ -49,6 +52,19 @@ def test_sizes_and_precisions_are_told(model_copy):
     size = (model_copy / "transformer" / "openvino_model.bin").stat().st_size
     text = found(diagnose(weights_of(model_copy, "u4")), "transformer").text
     assert text == f"{size / 1e6:.1f} MB, most of it int4"
+
+
+def test_where_plans_and_previews_are_from_is_told(model_copy, user_folder):
+    assert "beside the model: " in found(diagnose(model_copy), "cache_plans.json").text
+    assert found(diagnose(model_copy), "preview.json").text == "fits the VAE, beside the model"
+    folder = FluxFolder.read(model_copy)
+    plan = read_plans(folder)[0]
+    plans = write_plans(folder, [plan])
+    preview = write_preview(folder, read_preview(folder))
+    text = found(diagnose(model_copy), "cache_plans.json").text
+    assert text.startswith(f"1 calibrated, in {plans.parent}: {plan}; ")
+    assert "calibrated, beside the model: " in text
+    assert found(diagnose(model_copy), "preview.json").text == f"fits the VAE, in {preview.parent}"
 
 
 def test_plans_and_previews_of_other_weights_are_problems(model_copy):

@@ -7,6 +7,7 @@ import pytest
 
 from taylorseer_ov import CachePlan, calibrate, enable_cache
 from taylorseer_ov.caching.calibrated_plans import write_plans
+from taylorseer_ov.caching.presets import CalibrationWarning
 from taylorseer_ov.optimum.calibration import RecordableOptimumPipeline
 from tests.common import F32, PROMPT
 
@@ -95,9 +96,10 @@ def test_a_preset_takes_the_plan_that_was_learned_for_a_pipeline(
     size = {"height": 32, "width": 32, "guidance_scale": 4.0}
     recordable = RecordableOptimumPipeline(pipeline, **size, **settings)
     prompts = ["a red circle", "a blue square", "a green star"]
-    (learned,) = calibrate(recordable, prompts, 8, transformer_runs=(4,), rounds=1)
+    with pytest.warns(CalibrationWarning, match="3 prompts are few to calibrate on"):
+        (learned,) = calibrate(recordable, prompts, 8, transformer_runs=(4,), rounds=1)
     assert learned.plan.transformer_runs == 4
-    write_plans(recordable.folder, [learned])
+    write_plans(recordable.folder, [learned], into=folder)
     assert (folder / "cache_plans.json").is_file()
     with enable_cache(pipeline, "high") as enabled:
         pipeline("a red circle", num_inference_steps=8, output_type="latent", **size, **settings)

@@ -121,7 +121,7 @@ def test_a_preset_finds_the_plans_beside_the_denoiser(exported, tmp_path):
         draw(flux)
     plan = CachePlan.from_mask("CC..C...CC", enabled.report.sigmas, corrector=True)
     learned = CalibratedPlan(plan, 1, 1, 1, HEIGHT, WIDTH, 3.5, "test")
-    write_plans(OptimumFolder(folder, "transformer"), [learned])
+    write_plans(OptimumFolder(folder, "transformer"), [learned], into=folder)
     with enable_cache(flux, "high") as enabled:
         draw(flux)
     assert enabled.report.branches[0].schedule == str(plan)

@@ -146,12 +146,25 @@ def test_a_preview_as_json():
 
 def test_a_preview_comes_back_as_it_was_written(model_copy):
     folder = FluxFolder.read(model_copy)
-    write_preview(folder, MAP)
+    assert write_preview(folder, MAP, into=model_copy) == model_copy / "preview.json"
     found = read_preview(folder)
     np.testing.assert_array_equal(found.weights, MAP.weights)
     np.testing.assert_array_equal(found.bias, MAP.bias)
     assert found.vae_scale == 8
     assert not list(model_copy.glob("*.part"))
+
+
+def test_the_user_s_preview_goes_first(user_folder):
+    """And the one that ships, which lies inside the package, is never written over."""
+    folder = FluxFolder.read(demo_model_path())
+    shipped = read_preview(folder)
+    path = write_preview(folder, MAP)
+    assert user_folder in path.parents
+    np.testing.assert_array_equal(read_preview(folder).weights, MAP.weights)
+    path.unlink()
+    np.testing.assert_array_equal(read_preview(folder).weights, shipped.weights)
+    with pytest.raises(ValueError, match="is inside the installed package"):
+        write_preview(folder, MAP, into=demo_model_path())
 
 
 def test_no_preview_is_refused_with_what_makes_one(model_copy):
@@ -206,5 +219,10 @@ def test_fitting_a_model_s_preview(pipeline):
         PROMPT, num_inference_steps=4, rng_seed=7, callback=lambda *step: latents.append(step[2])
     ).data
     assert psnr(preview.picture(latents[-1], 128, 128), small(picture)) > 16
+    again = fit_preview(pipeline, prompts, present=preview, say=lines.append, **settings)
+    assert again is preview
+    assert "not kept, since it is not better than the one there is" in lines[-1]
+    poor = LatentPreview(preview.weights * 0, preview.bias, preview.vae_scale)
+    assert fit_preview(pipeline, prompts, present=poor, **settings) is not poor
     with pytest.raises(ValueError, match="at least three prompts, got 2"):
         fit_preview(pipeline, prompts[:2])
