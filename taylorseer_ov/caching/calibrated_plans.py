@@ -17,6 +17,8 @@ from .plan import CachePlan
 
 PLANS_FILE, PLANS_FORMAT = "cache_plans.json", "taylorseer_ov.calibrated/1"
 
+MOST_WEIGHTS = 10**7  # of all plans in a file; hundreds of plans for 100 steps
+
 
 class ModelFolder(Protocol):
     """A model's folder, as far as plans are kept beside a model."""
@@ -175,7 +177,7 @@ def _read(path: Path, fingerprint: str) -> list[CalibratedPlan]:
     if values.get("transformer") != fingerprint:
         raise ValueError(f"{path} was made for other weights than those beside it; {advice}")
     try:
-        return [_from_dict(entry, path) for entry in values["plans"]]
+        return [_from_dict(entry, path) for entry in _bounded(values["plans"])]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}); {advice}") from error
 
@@ -186,6 +188,17 @@ NOT_WRITTEN = ("plan", "without_db", "source")
 def _to_dict(learned: CalibratedPlan) -> dict[str, Any]:
     fields = {name: value for name, value in vars(learned).items() if name not in NOT_WRITTEN}
     return fields | {"plan": json.loads(learned.plan.to_json())}
+
+
+def _bounded(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return plans from a file as they are, before their weights are made, if they are not huge.
+
+    A row without weights is written in four letters, and takes thousands of bytes of memory.
+    """
+    weights = sum(len(entry["plan"]["mask"]) ** 2 for entry in entries)
+    if weights > MOST_WEIGHTS:
+        raise ValueError(f"its plans have {weights} weights in all, over {MOST_WEIGHTS}")
+    return entries
 
 
 def _from_dict(entry: dict[str, Any], source: Path) -> CalibratedPlan:

@@ -13,7 +13,7 @@ from ..arrays import Matrix
 from .schedule import Schedule, parse_schedule, schedule_text
 
 PLAN_FORMAT = "taylorseer_ov.CachePlan/2"
-MOST_STEPS = 10_000  # a plan read from a file may have
+MOST_STEPS = 1000  # a plan read from a file may have, as a generation
 Plan = TypeVar("Plan")
 
 
