@@ -8,14 +8,19 @@ from tests.common import PROMPT
 from tests.doctor.common import found, machine
 
 
+@pytest.fixture(scope="module")
+def auto():
+    return Text2ImagePipeline(demo_model_path())
+
+
 @pytest.mark.native
 @pytest.mark.parametrize(
     "cache",
     [TaylorSeerCacheConfig(3, 2, -1), TaylorSeerCacheConfig(corrector=True), "high", None],
 )
-def test_what_is_foretold_is_what_happens(cache):
+def test_what_is_foretold_is_what_happens(auto, cache):
     diagnosis = diagnose(demo_model_path(), cache=cache)
-    report = Text2ImagePipeline(demo_model_path()).generate(PROMPT, cache=cache).report
+    report = auto.generate(PROMPT, cache=cache).report
     caching, backend = found(diagnosis, "caching"), found(diagnosis, "backend")
     assert f"{report.computed_steps} of 28 steps run the transformer" in caching.text
     assert f": {report.schedule} (cache: {report.cache})" in caching.text
@@ -25,11 +30,9 @@ def test_what_is_foretold_is_what_happens(cache):
 
 @pytest.mark.native
 @pytest.mark.parametrize("steps", [4, 28])
-def test_the_default_is_foretold_as_it_happens(steps):
+def test_the_default_is_foretold_as_it_happens(auto, steps):
     caching = found(diagnose(demo_model_path(), num_inference_steps=steps), "caching")
-    report = (
-        Text2ImagePipeline(demo_model_path()).generate(PROMPT, num_inference_steps=steps).report
-    )
+    report = auto.generate(PROMPT, num_inference_steps=steps).report
     assert caching.status == "ok"
     assert f": {report.schedule} (cache: {report.cache})" in caching.text
     assert "by default" in report.cache

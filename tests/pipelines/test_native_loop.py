@@ -31,11 +31,17 @@ def watched(pipeline, prompt, *pictures, **settings):
     return result, latents
 
 
-@pytest.mark.parametrize("precision", [F32, {}], ids=["f32", "default"])
+@pytest.fixture(scope="module", params=[F32, {}], ids=["f32", "default"])
+def of_both(request):
+    """Pipelines with our own models and with openvino_genai's, of which others are made."""
+    first = PIPELINES[0]
+    ours = first(demo_model_path(), backend="python", **request.param)
+    return ours, first(demo_model_path(), **request.param)
+
+
 @pytest.mark.parametrize("kind", PIPELINES)
-def test_the_loop_draws_what_it_draws_with_our_own_models(kind, precision):
-    ours = kind(demo_model_path(), backend="python", **precision)
-    auto = kind(demo_model_path(), **precision)
+def test_the_loop_draws_what_it_draws_with_our_own_models(kind, of_both):
+    ours, auto = map(kind, of_both)
     for settings in (
         {"num_images_per_prompt": 2, "height": 96, "width": 160},
         {"max_sequence_length": 64, "taylorseer_config": QUICK_CACHE, "num_inference_steps": 7},
