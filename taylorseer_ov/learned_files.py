@@ -10,8 +10,7 @@ package.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .files import locked, writable_folder
@@ -65,11 +64,9 @@ def target_folder(fingerprint: str, into: str | Path | None = None) -> Path:
         raise ValueError(f"{error}; {advice}") from error
 
 
-@contextmanager
-def rewriting(path: Path) -> Iterator[None]:
+def rewriting(path: Path) -> AbstractContextManager[None]:
     """Hold the lock under which a file of several writers is read, changed and written."""
-    with locked(path.with_name(f".{path.name}.lock")):
-        yield
+    return locked(path.with_name(f".{path.name}.lock"))
 
 
 def _check_weights(folder: Path, fingerprint: str) -> None:

@@ -11,6 +11,20 @@ from ..checks import known_device
 Properties = Mapping[str, Any]
 
 
+def device_text(what: str, device: object) -> str:
+    """Return a device, given in any case, as OpenVINO writes it; it may not be there.
+
+    Raises:
+        TypeError: if it is no text.
+        ValueError: if it is an empty one.
+    """
+    if not isinstance(device, str):
+        raise TypeError(f"{what} must be a text such as 'CPU', got {device!r}")
+    if not device.strip():
+        raise ValueError(f"{what} is an empty text; say CPU, GPU or NPU")
+    return device.strip().upper()
+
+
 def check_device(device: str) -> None:
     """Check that every device named in `"GPU"`, `"GPU.1"` or `"AUTO:GPU,CPU"` is there.
 

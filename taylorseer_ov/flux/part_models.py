@@ -17,7 +17,7 @@ from ..checks import whole_number
 from ..model_files import ModelFolderError, read_json
 from ..native_names import native
 from ..newer_typing import Self
-from .devices import check_device
+from .devices import check_device, device_text
 from .folder_checks import CONFIGS, check_ir
 from .one_thread import part_properties
 
@@ -131,9 +131,7 @@ class PartModel(metaclass=WithNativeMembers):
         Raises:
             TypeError, ValueError: for what is no text, and for an unknown device.
         """
-        if not isinstance(device, str):
-            raise TypeError(f"device must be a text such as 'CPU', got {device!r}")
-        device = device.strip().upper()
+        device = device_text("device", device)
         check_device(device)
         self.device, self.properties = device, properties
         self._native = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ..checks import nearest
+from ..flux.devices import device_text
 from ..flux.embedding_cache import default_folder
 from ..flux.folder import FluxFolder
 from ..flux.one_thread import encoder_properties
@@ -53,7 +54,9 @@ class Devices(NamedTuple):
                 f"device must be one device, or three: {', '.join(cls._fields)}, as a tuple or a "
                 f"dictionary; got {device!r}"
             )
-        return cls(**{part: _device(part, name) for part, name in named.items()})
+        return cls(
+            **{part: device_text(f"the device for {part}", name) for part, name in named.items()}
+        )
 
 
 def _part(name: object) -> str:
@@ -65,14 +68,6 @@ def _part(name: object) -> str:
             f"The parts are {', '.join(Devices._fields)}"
         )
     return part
-
-
-def _device(part: str, name: object) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"the device for {part} must be a text such as 'CPU', got {name!r}")
-    if not name.strip():
-        raise ValueError(f"the device for {part} is an empty text; say CPU, GPU or NPU")
-    return name.strip().upper()
 
 
 @dataclass(frozen=True)
