@@ -1,6 +1,5 @@
 """Where learned plans are kept, which goes first, which are not kept, and several writers."""
 
-import dataclasses
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import pytest
 
 from taylorseer_ov import CachePlan, calibrate, demo_model_path
 from taylorseer_ov.caching.calibrated_plans import (
-    CalibratedPlan,
     present_plans,
     read_plans,
     write_plans,
@@ -20,6 +18,7 @@ from taylorseer_ov.caching.occasion import Occasion
 from taylorseer_ov.caching.presets import CalibrationWarning, plan_without
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.learned_files import PACKAGE, user_folder
+from tests.caching.common import learned_plan
 
 SIGMAS = np.linspace(1, 0, 13)
 MASK = "CC..C..C..CC"  # 6 of 12 steps, as "high" runs
@@ -29,17 +28,7 @@ DOZEN = [f"prompt {'x' * n}" for n in range(12)]
 def learned(weight=1.0, **changes):
     """A plan that is told from others by its weights."""
     plan = CachePlan.from_mask(MASK, SIGMAS)
-    made = CalibratedPlan(
-        plan=CachePlan(plan.mask, plan.weights * weight, SIGMAS),
-        calibration_db=40.0,
-        held_out_db=40.0,
-        taylor_db=30.0,
-        height=64,
-        width=128,
-        guidance_scale=3.5,
-        package_version="0.1.0",
-    )
-    return dataclasses.replace(made, **changes)
+    return learned_plan(CachePlan(plan.mask, plan.weights * weight, SIGMAS), **changes)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taylorseer_ov import CachePlan, Text2ImagePipeline, calibrate
 from taylorseer_ov.caching.cached_velocity import CachedVelocity
-from taylorseer_ov.caching.calibrated_plans import CalibratedPlan, read_plans, write_plans
+from taylorseer_ov.caching.calibrated_plans import read_plans, write_plans
 from taylorseer_ov.caching.calibration import likeness
 from taylorseer_ov.caching.decision import resolve_cache
 from taylorseer_ov.caching.fit import Inner, fit, gram, search_mask
@@ -25,6 +25,7 @@ from taylorseer_ov.caching.schedule import (
 )
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.sampling import euler
+from tests.caching.common import learned_plan
 
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:.* prompts are few")]
 
@@ -264,16 +265,7 @@ def test_calibrated_plans_do_better_than_uncalibrated_and_become_the_presets(mod
 # --- plans for another picture ---
 
 
-LEARNED = CalibratedPlan(
-    plan=CachePlan.from_mask(MASK, SIGMAS, corrector=True),
-    calibration_db=40.0,
-    held_out_db=40.0,
-    taylor_db=30.0,
-    height=64,
-    width=128,
-    guidance_scale=3.5,
-    package_version="0.1.0",
-)
+LEARNED = learned_plan(CachePlan.from_mask(MASK, SIGMAS, corrector=True))
 # this plan's runs are those of "high" in 12 steps
 assert LEARNED.plan.transformer_runs == 6
 
