@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import options
+from . import options, saving
 from .console import Console, MisuseError
 
 if TYPE_CHECKING:
@@ -33,17 +33,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, nargs="+", help="seeds of the noise, one picture each (default: 42)"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path(),
-        metavar="PATH",
-        help="a folder, or a file name that ends in .png (default: this folder)",
-    )
-    parser.add_argument(
-        "--no-metadata", action="store_true", help="keep how it was made out of the picture"
-    )
+    saving.add_saving_options(parser)
     parser.add_argument(
         "--preview",
         metavar="DIR",
@@ -64,7 +54,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     options.take_words(arguments, "model", "prompt")
     if arguments.preview == "-" and not arguments.json:
         raise MisuseError("--preview - makes events: add --json, or name a folder")
-    target = _check_target(arguments.output, len(arguments.seed or [None]))
+    target = saving.check_target(arguments, len(arguments.seed or [None]))
     pipeline = options.make_pipeline(arguments)
     if recipe is not None:
         for sentence in recipe.differences(pipeline):
@@ -91,7 +81,7 @@ def _draw_all(
             preview = _preview(pipeline, seeded, arguments.preview, len(seeds) > 1, console)
             drawing = partial(draw, pipeline, seeded | preview, console, title="drawing")
             result = in_thread(partial(drawing, stop=stop, before=result))
-            _save(result, target, console, metadata=not arguments.no_metadata)
+            saving.save(result, target, arguments, console)
             if stop():
                 return 130
     return None
@@ -182,23 +172,3 @@ def draw(
         runs = result.report.computed_steps
         progress(runs, runs)
     return result
-
-
-def _check_target(output: Path, pictures: int) -> Path:
-    """Check, before minutes of work, that the pictures can be written."""
-    if output.suffix.lower() != ".png":
-        return options.writable_folder(output, "--output")
-    if output.exists():
-        raise MisuseError(f"{output} exists already; choose another --output")
-    if pictures > 1:
-        raise MisuseError(f"--output {output} is one file, for {pictures} seeds give a folder")
-    options.writable_folder(output.parent, "--output")
-    return output
-
-
-def _save(result: GenerationResult, target: Path, console: Console, metadata: bool) -> None:
-    paths = result.save(target, metadata)
-    console.say(result.report)
-    for path in paths:
-        console.say(f"wrote {path}")
-        console.event("picture", path=str(path), report=result.report.to_dict())

@@ -1,0 +1,52 @@
+"""Where a command puts its pictures: the options, whether it can be done, and the doing of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options
+from .console import Console, MisuseError
+
+if TYPE_CHECKING:
+    from ..pictures.result import GenerationResult
+
+
+def add_saving_options(parser: argparse.ArgumentParser) -> None:
+    """Where pictures are written to, and whether how they were made is kept inside them."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="PATH",
+        help="a folder, or a file name that ends in .png (default: this folder)",
+    )
+    parser.add_argument(
+        "--no-metadata", action="store_true", help="keep how it was made out of the picture"
+    )
+
+
+def check_target(arguments: argparse.Namespace, pictures: int) -> Path:
+    """Check, before minutes of work, that so many pictures can be written; return where to."""
+    output: Path = arguments.output
+    if output.suffix.lower() != ".png":
+        return options.writable_folder(output, "--output")
+    if output.exists():
+        raise MisuseError(f"{output} exists already; choose another --output")
+    if pictures > 1:
+        raise MisuseError(f"--output {output} is one file, for {pictures} seeds give a folder")
+    options.writable_folder(output.parent, "--output")
+    return output
+
+
+def save(
+    result: GenerationResult, target: Path, arguments: argparse.Namespace, console: Console
+) -> None:
+    """Write the pictures and say so."""
+    paths = result.save(target, not arguments.no_metadata)
+    console.say(result.report)
+    for path in paths:
+        console.say(f"wrote {path}")
+        console.event("picture", path=str(path), report=result.report.to_dict())
