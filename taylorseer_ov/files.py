@@ -1,6 +1,7 @@
 """Files written whole or not at all, folders that can be written into, and locks.
 
-A lock is held by a process: its end lets go of it, however the process ends.
+A lock is held by a process: its end lets go of it, however the process ends. Locks are filelock's,
+which has what every system has for them.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 TEMPORARY_SUFFIX = ".part"
 
@@ -115,64 +118,42 @@ def _flush_folder(folder: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a file, which is made and removed again; wait for it if need be."""
-    while (descriptor := _acquire(path)) is None:
-        time.sleep(0.005)
+    lock = _lock(path)
+    lock.acquire(poll_interval=0.005)
     try:
         yield
     finally:
-        _release(path, descriptor)
+        _release(lock, path)
 
 
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file if nobody does, and say whether."""
-    descriptor = _acquire(path)
+    """Hold the lock of a file if nobody does, another thread included, and say whether."""
+    from filelock import Timeout
+
+    lock = _lock(path)
     try:
-        yield descriptor is not None
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
     finally:
-        if descriptor is not None:
-            _release(path, descriptor)
+        _release(lock, path)
 
 
-def _acquire(path: Path) -> int | None:
-    """Lock a file. The system lets go of it when the process ends, however it ends."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    if _lock(descriptor) and _is_at(path, descriptor):
-        return descriptor
-    os.close(descriptor)
-    return None
+def _lock(path: Path) -> BaseFileLock:
+    from filelock import FileLock
+
+    return FileLock(path, thread_local=False)  # what a generator holds, any thread may let go of
 
 
-def _release(path: Path, descriptor: int) -> None:
-    # removed while still locked: who comes now makes a new file, and who has waited for this one
-    # sees in `_is_at` that it is gone. Windows keeps an open file: there it stays
-    with suppress(OSError):
-        path.unlink()
-    os.close(descriptor)
+def _release(lock: BaseFileLock, path: Path) -> None:
+    from filelock import UnixFileLock
 
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    if isinstance(lock, UnixFileLock):  # the other kinds remove their file
+        # while locked: who comes now makes a new file, who waited is not given one that is gone
+        with suppress(OSError):
+            path.unlink()
+    lock.release()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from ..files import locked_if_free
 from .checkpoint import ExportError
 
 
@@ -19,33 +20,26 @@ def appear_when_whole(output: Path, overwrite: bool) -> Iterator[Path]:
         ExportError: if another process is at it.
         FileExistsError: if something is at `output` that may not be replaced.
     """
-    import filelock
-
-    unfinished, replaced, lock_file = (
+    unfinished, replaced, lock = (
         output.with_name(f".{output.name}.{state}") for state in ("unfinished", "replaced", "lock")
     )
     output.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(lock_file)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise ExportError(f"another export to {output} is running; wait for its end") from None
-    try:
-        _put_right(output, unfinished, replaced)
-        _check_replaceable(output, overwrite)
-        unfinished.mkdir()
-        yield unfinished
-        _check_replaceable(output, overwrite)
-        gc.collect()  # Windows moves no folder with open files
-        if output.exists():
-            output.rename(replaced)
-        unfinished.rename(output)
-        shutil.rmtree(replaced, ignore_errors=True)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        with suppress(OSError):
-            lock_file.unlink()
-        lock.release()
+    with locked_if_free(lock) as free:
+        if not free:
+            raise ExportError(f"another export to {output} is running; wait for its end")
+        try:
+            _put_right(output, unfinished, replaced)
+            _check_replaceable(output, overwrite)
+            unfinished.mkdir()
+            yield unfinished
+            _check_replaceable(output, overwrite)
+            gc.collect()  # Windows moves no folder with open files
+            if output.exists():
+                output.rename(replaced)
+            unfinished.rename(output)
+            shutil.rmtree(replaced, ignore_errors=True)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _put_right(output: Path, unfinished: Path, replaced: Path) -> None:
