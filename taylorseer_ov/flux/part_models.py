@@ -17,6 +17,7 @@ from ..checks import whole_number
 from ..model_files import ModelFolderError, read_json
 from ..native_names import native
 from ..newer_typing import Self
+from .device_properties import check_properties
 from .devices import check_device, device_text
 from .folder_checks import CONFIGS, check_ir
 from .one_thread import part_properties
@@ -129,10 +130,11 @@ class PartModel(metaclass=WithNativeMembers):
             properties: OpenVINO's.
 
         Raises:
-            TypeError, ValueError: for what is no text, and for an unknown device.
+            TypeError, ValueError: for what is no text, and for an unknown device or property.
         """
         device = device_text("device", device)
         check_device(device)
+        check_properties([device], properties, ["device"])
         self.device, self.properties = device, properties
         self._native = None
 

@@ -5,10 +5,13 @@ Source: `openvino.properties`, and docs.openvino.ai under "Query Device Properti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
+
+from ..flux.device_properties import check_property_names
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -59,11 +62,16 @@ class OpenVINOProperties(TypedDict, total=False):
     adapters: Any
 
 
-def all_properties(config: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def all_properties(
+    config: Mapping[str, Any] | None, given: Mapping[str, Any], call: Callable[..., object]
+) -> dict[str, Any]:
     """Return the properties of a dictionary and those given as keywords, which go before it.
 
+    Args:
+        call: what was called, whose own arguments a misspelt name may mean.
+
     Raises:
-        TypeError: if `config` is no dictionary with texts as keys.
+        TypeError: if `config` is no dictionary with texts as keys, or a name is no property's.
     """
     if config is None:
         config = {}
@@ -72,6 +80,8 @@ def all_properties(config: Mapping[str, Any] | None, given: Mapping[str, Any]) -
             "config must be a dictionary of OpenVINO properties, such as "
             f"{{'CACHE_DIR': 'compiled'}}, got {config!r}"
         )
+    arguments = [name for name in inspect.signature(call).parameters if name != "self"]
+    check_property_names([*config, *given], [*arguments, *OpenVINOProperties.__annotations__])
     return {
         # neither OpenVINO nor openvino_genai knows numpy's numbers
         name: value.item() if isinstance(value, np.generic) else value

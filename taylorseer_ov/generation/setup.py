@@ -70,6 +70,35 @@ def _part(name: object) -> str:
     return part
 
 
+def chosen_devices(
+    listed: tuple[Any, ...], device: Device | None, parts: tuple[str | None, ...]
+) -> Devices | None:
+    """Read the devices that `compile` was told, in whatever way; None if it was told none.
+
+    Args:
+        listed: those without a name.
+        device: the one for all parts.
+        parts: those with the name of a part, None where it was not given.
+
+    Raises:
+        TypeError: for another number of devices, or one that is said twice.
+    """
+    if len(listed) == 1 and parts == (None,) * 3 and device is None:
+        return Devices.of(listed[0])
+    if device is not None and not listed and parts == (None,) * 3:
+        return Devices.of(device)
+    given = [*listed, *(part for part in parts[len(listed) :] if part is not None)]
+    doubled = [part for part in parts[: len(listed)] if part is not None]
+    if device is None and not given:
+        return None
+    if device is not None or doubled or len(given) != len(parts):
+        raise TypeError(
+            "compile takes one device, or three: text_encode_device, denoise_device, vae_device; "
+            f"got {len(given) + len(doubled) + (device is not None)}"
+        )
+    return Devices.of(tuple(given))
+
+
 @dataclass(frozen=True)
 class MemoryOptions:
     """How a pipeline saves memory.

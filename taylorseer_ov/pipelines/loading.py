@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..flux.device_properties import check_properties
 from ..flux.devices import check_device
 from ..flux.folder import FluxFolder
 from ..flux.folder_checks import Task
@@ -15,7 +16,15 @@ from ..flux.scheduler import Scheduler, as_scheduler
 from ..generation.given_config import NativeGenerationConfig, whole_config
 from ..generation.properties import OpenVINOProperties, all_properties
 from ..generation.settings import ImageGenerationConfig, model_defaults
-from ..generation.setup import Backend, Device, Devices, Setup, StaticShape, memory_options
+from ..generation.setup import (
+    Backend,
+    Device,
+    Devices,
+    Setup,
+    StaticShape,
+    chosen_devices,
+    memory_options,
+)
 from ..newer_typing import Self, Unpack
 from .one_at_a_time import OneAtATime
 
@@ -75,13 +84,12 @@ class LoadablePipeline:
             embedding_cache: folder in which encoded prompts are kept, at most 1 GiB of them, so
                 that repeated ones need no text encoder. True is the system's folder for such
                 things.
-            properties: OpenVINO properties, such as `CACHE_DIR` or `INFERENCE_PRECISION_HINT`; and
-                `adapters`, an `openvino_genai.AdapterConfig` with LoRA adapters. Any property is
-                passed on, whether or not `OpenVINOProperties` lists it.
+            properties: OpenVINO's, any that it takes, such as `CACHE_DIR`; and `adapters`, an
+                `openvino_genai.AdapterConfig` with LoRA adapters.
 
         Raises:
             FileNotFoundError, ModelFolderError, HubError: if the model is missing or incomplete.
-            TypeError, ValueError: for an unknown device or backend.
+            TypeError, ValueError: for an unknown device, backend, argument or property.
             RuntimeError: if `backend="native"` and openvino_genai cannot be used, or OpenVINO
                 cannot compile a model there.
 
@@ -94,10 +102,12 @@ class LoadablePipeline:
             chosen = (device, lazy, config, backend, low_memory, vae_tiling, embedding_cache)
             self._share(models_path, nothing_else=chosen == NOTHING_CHOSEN and not properties)
             return
+        asked = all_properties(config, properties, LoadablePipeline.__init__)
         devices = available(Devices.of("CPU" if device is None else device))
         memory = memory_options(low_memory, vae_tiling, embedding_cache)
         folder = FluxFolder.read(find_model(models_path), self._task)
-        setup = Setup(folder, devices, all_properties(config, properties), memory)
+        check_properties(None if device is None else devices, asked)
+        setup = Setup(folder, devices, asked, memory)
         self._start(setup, backend, waits=lazy or device is None or low_memory)
 
     def _start(self, setup: Setup, backend: Backend, *, waits: bool) -> None:
@@ -220,16 +230,18 @@ class LoadablePipeline:
             properties: OpenVINO properties. Without any, those given to the constructor stay.
 
         Raises:
-            TypeError: for another number of devices, or one that is said twice.
-            ValueError: for an unknown device, adapters where openvino_genai cannot be used, or an
-                NPU before `reshape`.
+            TypeError: for another number of devices, one that is said twice, an unknown argument.
+            ValueError: for an unknown device or property, adapters where openvino_genai cannot be
+                used, or an NPU before `reshape`.
             RuntimeError: if OpenVINO cannot compile a model there, or the pipeline generates. After
                 any error, the pipeline runs where and how it did.
         """
         parts = (text_encode_device, denoise_device, vae_device)
         setup = self._backends.setup
         chosen = available(chosen_devices(devices, device, parts) or setup.devices)
-        asked = all_properties(config, properties) or setup.properties
+        asked = all_properties(config, properties, LoadablePipeline.compile)
+        asked = asked or dict(setup.properties)
+        check_properties(chosen, asked)
         with self._alone:
             self._backends.compile(chosen, asked, self._config)
 
@@ -253,35 +265,6 @@ class LoadablePipeline:
     def folder(self) -> FluxFolder:
         """The checked model folder."""
         return self._folder
-
-
-def chosen_devices(
-    listed: tuple[Any, ...], device: Device | None, parts: tuple[str | None, ...]
-) -> Devices | None:
-    """Read the devices that `compile` was told, in whatever way; None if it was told none.
-
-    Args:
-        listed: those without a name.
-        device: the one for all parts.
-        parts: those with the name of a part, None where it was not given.
-
-    Raises:
-        TypeError: for another number of devices, or one that is said twice.
-    """
-    if len(listed) == 1 and parts == (None,) * 3 and device is None:
-        return Devices.of(listed[0])
-    if device is not None and not listed and parts == (None,) * 3:
-        return Devices.of(device)
-    given = [*listed, *(part for part in parts[len(listed) :] if part is not None)]
-    doubled = [part for part in parts[: len(listed)] if part is not None]
-    if device is None and not given:
-        return None
-    if device is not None or doubled or len(given) != len(parts):
-        raise TypeError(
-            "compile takes one device, or three: text_encode_device, denoise_device, vae_device; "
-            f"got {len(given) + len(doubled) + (device is not None)}"
-        )
-    return Devices.of(tuple(given))
 
 
 def available(devices: Devices) -> Devices:

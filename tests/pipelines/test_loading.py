@@ -151,12 +151,12 @@ def test_compile_refuses_other_numbers_of_devices(listed, named):
 
 @pytest.mark.parametrize("backend", ["python", pytest.param("native", marks=pytest.mark.native)])
 def test_properties_as_a_dictionary_reach_openvino(backend):
-    with pytest.raises(RuntimeError, match="NO_SUCH_PROPERTY"):
+    with pytest.raises(ValueError, match="NO_SUCH_PROPERTY"):
         Text2ImagePipeline(
             demo_model_path(), "CPU", backend=backend, config={"NO_SUCH_PROPERTY": 1}
         )
     waiting = Text2ImagePipeline(demo_model_path(), backend=backend)
-    with pytest.raises(RuntimeError, match="NO_SUCH_PROPERTY"):
+    with pytest.raises(ValueError, match="NO_SUCH_PROPERTY"):
         waiting.compile("CPU", config={"NO_SUCH_PROPERTY": 1})
 
 
@@ -166,7 +166,7 @@ def test_after_a_compile_that_failed_it_runs_as_before(backend):
     other = Image2ImagePipeline(pipeline)
     before = pipeline.backends.setup
     for wrong in ({"NO_SUCH_PROPERTY": 1}, {"devicee": "CPU"}):
-        with pytest.raises(RuntimeError, match=next(iter(wrong))):
+        with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
             pipeline.compile("CPU", **wrong)
         assert pipeline.backends.setup == before
         assert pipeline.generate(PROMPT, **SHORT).report.backend == backend
