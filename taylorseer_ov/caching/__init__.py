@@ -14,7 +14,8 @@ decides during the generation, and makes the same rows one at a time.
 | `plan` | `CachePlan`: mask and W, checked, compared, combined |
 | `schedule` | which steps are computed: native's rule, spread runs, schedules as text |
 | `rows` | the rows of W: interpolation of the last outputs, repair of the gap before a run |
-| `fit` | the rows by least squares, and the search for a schedule |
+| `fit` | the rows by least squares |
+| `schedule_search` | the schedule whose runs tell most, for each number of them |
 | `plan_json` | plans as JSON |
 | `config` | `TaylorSeerCacheConfig`, with native's names and defaults, to and from native's own |
 | `policy` | the contract of a policy, and the rules for who writes one |

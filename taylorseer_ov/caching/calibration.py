@@ -33,7 +33,7 @@ from ..learned_files import target_folder
 from ..version import installed_version
 from ..warning import warn
 from .calibrated_plans import CalibratedPlan, present_plans
-from .fit import Inner, fit, gram, search_mask
+from .fit import Inner, fit, gram
 from .occasion import Occasion
 from .plan import CachePlan
 from .presets import (
@@ -45,6 +45,7 @@ from .presets import (
 )
 from .recording import Drawing, Recordable, RecordablePipeline, Trajectory, record
 from .schedule import Schedule, native_schedules, spread_runs
+from .schedule_search import least_left_over, search_schedules
 
 # Plans that were fitted to fewer are often no better than the ones that they are to replace.
 SENSIBLE_PROMPTS = 12
@@ -63,7 +64,7 @@ def calibrate(
     say: Callable[[str], object] = lambda line: None,
     **settings: Any,
 ) -> list[CalibratedPlan]:
-    """Learn plans for a model; about (4 + 2 rounds) generations for each prompt and number of runs.
+    """Learn plans for a model; about (3 + 2 rounds) generations for each prompt and number of runs.
 
     Keeps Gram matrices and, of each prompt's full run, the sample that `recording.py` states.
 
@@ -109,7 +110,7 @@ def calibrate(
     sigmas = recordable.sigmas(num_inference_steps)
     say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
     calibration = Calibration(recordable, prompts, sigmas, held_out, first_seed, present)
-    return [calibration.choose(runs, rounds, say) for runs in all_runs]
+    return calibration.choose_each(all_runs, rounds, say)
 
 
 @dataclass(frozen=True)
@@ -150,20 +151,30 @@ class Calibration:
         self._full = [self.run(i, uncached) for i in range(len(prompts))]
         self._gram = sum((gram(self._full[i].outputs) for i in self._fitted), np.zeros(()))
 
-    def choose(self, runs: int, rounds: int, say: Callable[[str], object]) -> CalibratedPlan:
-        """Return the best plan with so many transformer runs, judged by the held-out prompts."""
-        of_full_runs = Inner.of_full_runs(self._gram)
-        starts = {spread_runs(self._steps, runs)}
+    def choose_each(
+        self, all_runs: Sequence[int], rounds: int, say: Callable[[str], object]
+    ) -> list[CalibratedPlan]:
+        """Return the best plan for each number of transformer runs."""
+        found = search_schedules(self._gram, self._sigmas, max(all_runs, default=0))
+        return [self.choose(runs, found.get(runs), rounds, say) for runs in all_runs]
+
+    def choose(
+        self, runs: int, found: Schedule | None, rounds: int, say: Callable[[str], object]
+    ) -> CalibratedPlan:
+        """Return the best plan with so many transformer runs, judged by the held-out prompts.
+
+        Args:
+            found: a schedule to try beside the usual ones.
+        """
+        schedules = {spread_runs(self._steps, runs)}
         native = native_schedules(self._steps, runs)
         if native:
-
-            def left_over(mask: Schedule) -> float:
-                return float(fit(mask, self._sigmas, of_full_runs)[1][-1])
-
-            starts.add(min(native, key=left_over))
-        found = {search_mask(self._gram, self._sigmas, start) for start in starts}
-        # the search sees full runs only: all are tried for real, and the two best refined
-        tried = [self.attempt(mask, of_full_runs) for mask in sorted(starts | found)]
+            schedules.add(least_left_over(native, self._gram, self._sigmas))
+        if found is not None:
+            schedules.add(found)
+        # what is left over is that of full runs: all are tried for real, and the two best refined
+        of_full_runs = Inner.of_full_runs(self._gram)
+        tried = [self.attempt(schedule, of_full_runs) for schedule in sorted(schedules)]
         tried.sort(key=lambda attempt: attempt.db, reverse=True)
         candidates = [self.refine(attempt, rounds) for attempt in tried[:2]]
         for candidate in candidates:

@@ -1,8 +1,8 @@
-"""Fit the weights of a cache plan by least squares, and search its schedule."""
+"""Fit the weights of a cache plan by least squares."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..arrays import Matrix
 from .plan import CachePlan
 from .rows import noise_levels
-from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -87,54 +86,3 @@ def fit(
         )
         before = now
     return CachePlan(mask, weights, levels), np.maximum(left_over, 0)
-
-
-def search_mask(
-    gram_full: Matrix,
-    sigmas: NDArray[np.floating],
-    start: Sequence[bool],
-    *,
-    longest_gap: int = 8,
-    ridge: float = 1e-6,
-) -> Schedule:
-    """Find a schedule with as many transformer runs as `start`, moving one run at a time.
-
-    The objective is the displacement's error after a fit on full runs: at the end, and in the
-    latents that each transformer run is given. It never ends worse than `start`.
-
-    Args:
-        gram_full: inner products of full runs' outputs, (n, n).
-        sigmas: falling noise levels, (n + 1,).
-        start: the schedule that is changed, (n,).
-        longest_gap: between two runs, or the last one and the end, in steps.
-        ridge: as in `fit`.
-    """
-    inner = Inner.of_full_runs(gram_full)
-
-    def error(mask: Schedule) -> float:
-        left_over = fit(mask, sigmas, inner, ridge=ridge)[1]
-        given_to_a_run = np.append(mask[1:], True)
-        return float(left_over @ given_to_a_run)
-
-    best: Schedule = tuple(bool(computed) for computed in start)
-    lowest = error(best)
-    while True:
-        for candidate in _exchanges(best, longest_gap):
-            tried = error(candidate)
-            if tried < lowest * (1 - 1e-6):
-                best, lowest = candidate, tried
-                break
-        else:
-            return best
-
-
-def _exchanges(mask: Schedule, longest_gap: int) -> Iterator[Schedule]:
-    """All schedules with one run moved elsewhere, near moves first; the first step always runs."""
-    steps = len(mask)
-    runs = [i for i, computed in enumerate(mask) if computed and i > 0]
-    moves = [(abs(i - j), i, j) for i in runs for j in range(1, steps) if not mask[j]]
-    for _, taken, given in sorted(moves):
-        moved = tuple(i == given or (computed and i != taken) for i, computed in enumerate(mask))
-        gaps = np.diff([i for i, computed in enumerate(moved) if computed] + [steps])
-        if gaps.max() <= longest_gap:
-            yield moved

@@ -13,16 +13,11 @@ from taylorseer_ov.caching.cached_velocity import CachedVelocity
 from taylorseer_ov.caching.calibrated_plans import read_plans, write_plans
 from taylorseer_ov.caching.calibration import likeness
 from taylorseer_ov.caching.decision import resolve_cache
-from taylorseer_ov.caching.fit import Inner, fit, gram, search_mask
+from taylorseer_ov.caching.fit import Inner, fit, gram
 from taylorseer_ov.caching.occasion import Occasion
 from taylorseer_ov.caching.presets import PRESETS, CalibrationWarning
 from taylorseer_ov.caching.recording import SKETCH, Recordable, RecordablePipeline, record
-from taylorseer_ov.caching.schedule import (
-    native_schedules,
-    parse_schedule,
-    schedule_text,
-    spread_runs,
-)
+from taylorseer_ov.caching.schedule import parse_schedule, schedule_text, spread_runs
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.sampling import euler
 from tests.caching.common import learned_plan
@@ -74,30 +69,6 @@ def test_a_fit_uses_no_output_before_it_is_there():
     assert plan.mask == MASK
     assert not np.triu(plan.weights, 1).any()
     assert not plan.weights[:, ~np.array(MASK)].any()
-
-
-@pytest.mark.parametrize("runs", [4, 5, 7])
-def test_the_search_never_does_worse_than_the_native_mask(runs):
-    random = np.random.default_rng(runs)
-    curves = np.polynomial.polynomial.polyvander(SIGMAS[:-1], 6) @ random.standard_normal((7, 80))
-    gram_full = gram(curves)
-    inner = Inner.of_full_runs(gram_full)
-
-    def objective(mask):
-        given_to_a_run = np.append(mask[1:], True)
-        return float(fit(mask, SIGMAS, inner)[1] @ given_to_a_run)
-
-    for start in native_schedules(STEPS, runs):
-        found = search_mask(gram_full, SIGMAS, start)
-        assert sum(found) == runs
-        assert found[0]
-        assert objective(found) <= objective(start)
-
-
-def test_no_gap_is_longer_than_the_cap():
-    curves = np.random.default_rng(0).standard_normal((STEPS, 30))
-    found = search_mask(gram(curves), SIGMAS, parse_schedule("C..C..C..C.."), longest_gap=3)
-    assert "..." not in str(CachePlan.from_mask(found, SIGMAS))
 
 
 @pytest.mark.parametrize(
