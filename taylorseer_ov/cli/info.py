@@ -20,7 +20,9 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "info", help="show how a picture was made, or what a model folder is"
     )
-    parser.add_argument("path", metavar="PICTURE|MODEL", help="a PNG file, a folder, or 'demo'")
+    parser.add_argument(
+        "path", metavar="PICTURE|MODEL", help="a PNG, JPEG or WebP file, a folder, or 'demo'"
+    )
     parser.set_defaults(run=run)
     return parser
 

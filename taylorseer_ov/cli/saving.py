@@ -21,7 +21,12 @@ def add_saving_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar="PATH",
-        help="a folder, or a file name that ends in .png (default: this folder)",
+        help="a folder, or a file name that ends in .png, .jpg or .webp (default: this folder)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "jpg", "webp"),
+        help="of pictures in a folder: png and webp keep every bit, jpg does not (default: png)",
     )
     parser.add_argument(
         "--no-metadata", action="store_true", help="keep how it was made out of the picture"
@@ -30,8 +35,10 @@ def add_saving_options(parser: argparse.ArgumentParser) -> None:
 
 def check_target(arguments: argparse.Namespace, pictures: int) -> Path:
     """Check, before minutes of work, that so many pictures can be written; return where to."""
+    from ..pictures.formats import format_of
+
     output: Path = arguments.output
-    if output.suffix.lower() != ".png":
+    if format_of(output, arguments.format) is None:
         return options.writable_folder(output, "--output")
     if output.exists():
         raise MisuseError(f"{output} exists already; choose another --output")
@@ -45,7 +52,7 @@ def save(
     result: GenerationResult, target: Path, arguments: argparse.Namespace, console: Console
 ) -> None:
     """Write the pictures and say so."""
-    paths = result.save(target, not arguments.no_metadata)
+    paths = result.save(target, not arguments.no_metadata, arguments.format)
     console.say(result.report)
     for path in paths:
         console.say(f"wrote {path}")

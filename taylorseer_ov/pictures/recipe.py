@@ -18,7 +18,8 @@ from ..generation.environment import Environment
 from ..generation.job import Job, Preparing
 from ..generation.report import GenerationReport
 from ..generation.settings import ImageGenerationConfig
-from .png import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, read_texts
+from .formats import read_texts
+from .texts import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY
 
 RECIPE_FORMAT = "taylorseer_ov.Recipe/2"
 FIRST_FORMAT = "taylorseer_ov.Recipe/1"
@@ -138,7 +139,7 @@ class Recipe:
     # --- as text ---
 
     def texts(self) -> dict[str, str]:
-        """Return the texts that a PNG file of the picture holds, by their keywords."""
+        """Return the texts that a file of the picture holds, by their names."""
         return {PARAMETERS_KEY: self.parameters_text(), RECIPE_KEY: self.to_json()}
 
     def parameters_text(self) -> str:
@@ -159,7 +160,7 @@ class Recipe:
         }
         given = {name: _quoted(value) for name, value in values.items() if value is not None}
         line = ", ".join(f"{name}: {value}" for name, value in given.items())
-        # what PNG texts do not hold: control characters, halves of surrogate pairs
+        # what texts in pictures do not hold: control characters, halves of surrogate pairs
         prompt = "".join(
             letter if letter.isprintable() or letter == "\n" else " " for letter in self.prompt
         )
@@ -229,8 +230,8 @@ class Recipe:
 
         Raises:
             OSError: if the file cannot be read.
-            RecipeError: if it is no PNG file or holds no recipe that can be read; if it holds the
-                text of another program, the message has it.
+            RecipeError: if it is no PNG, JPEG or WebP file, or holds no recipe that can be read; if
+                it holds the text of another program, the message has it.
         """
         try:
             texts = read_texts(path)

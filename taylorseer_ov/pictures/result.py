@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Pictures, TensorMembers
 from ..files import write_numbered
 from ..generation.report import GenerationReport
+from .formats import Format, encode, format_of
 from .names import numbered_stems, stem_of
 from .png import encode_png
 from .recipe import Recipe
@@ -59,43 +60,54 @@ class GenerationResult(TensorMembers):
         """The pictures side by side, for notebooks."""
         return encode_png(np.concatenate(list(self.data), axis=1), {})
 
-    def encode(self, metadata: bool = True) -> list[bytes]:
-        """Return each picture as the bytes of a PNG file, with its recipe as `save` has it."""
+    def encode(self, metadata: bool = True, format: Format = "png") -> list[bytes]:
+        """Return each picture as the bytes of a file, with its recipe as `save` has it.
+
+        Args:
+            metadata, format: as `save` has them.
+
+        Raises:
+            ValueError: for another format, or a picture that is too large for it.
+        """
         recipes = [self.recipe.at(index) for index in range(len(self.data))]
         return [
-            encode_png(pixels, recipe.texts() if metadata else {})
+            encode(pixels, recipe.texts() if metadata else {}, format)
             for pixels, recipe in zip(self.data, recipes, strict=True)
         ]
 
-    def save(self, target: str | Path, metadata: bool = True) -> list[Path]:
-        """Write the pictures as PNG files, each whole or not at all, and return their paths.
+    def save(
+        self, target: str | Path, metadata: bool = True, format: Format | None = None
+    ) -> list[Path]:
+        """Write the pictures, each file whole or not at all, and return their paths.
 
         Nothing is overwritten: where a name is taken, a number is added.
 
         Args:
-            target: a path that ends in .png, or a folder, in which the pictures are named after
-                prompt and seed: `a-red-circle_seed42.png`. Folders are made as needed.
+            target: a path that ends in .png, .jpg, .jpeg or .webp, or a folder, in which the
+                pictures are named after prompt and seed: `a-red-circle_seed42.png`. Folders are
+                made as needed, but one with a dot in its name must exist.
             metadata: keep the recipe in the pictures, for `Recipe.from_picture`, and the text that
                 AUTOMATIC1111's web UI reads.
+            format: of pictures in a folder: `"png"`, which None stands for, or `"webp"`, which
+                keep every bit, or `"jpg"`. A path that names a file says it already.
 
         Raises:
-            ValueError: for a path with another ending.
+            ValueError: for a path with another ending, another format, or a picture that is too
+                large for it.
             OSError: if it cannot be written.
         """
-        paths = self._paths(Path(target))
+        target = Path(target)
+        named = format_of(target, format)
+        encoded = self.encode(metadata, named or format or "png")
+        paths = self._paths(target, None if named else f".{format or 'png'}")
         paths[0].parent.mkdir(parents=True, exist_ok=True)
-        return [write_numbered(*pair) for pair in zip(paths, self.encode(metadata), strict=True)]
+        return [write_numbered(*pair) for pair in zip(paths, encoded, strict=True)]
 
-    def _paths(self, target: Path) -> list[Path]:
-        """Where the pictures go, if no name is taken."""
-        if target.suffix.lower() == ".png":
-            stems = numbered_stems(target.stem, len(self.data))
+    def _paths(self, target: Path, suffix: str | None) -> list[Path]:
+        """Where the pictures go if no name is taken; in a folder they get a `suffix`."""
+        count, recipe = len(self.data), self.recipe
+        if suffix is None:
+            stems = numbered_stems(target.stem, count)
             return [target.with_name(stem + target.suffix) for stem in stems]
-        if target.suffix and not target.is_dir():
-            raise ValueError(
-                f"pictures are written as PNG: {str(target)!r} must end in .png, or be a folder "
-                "there is"
-            )
-        recipe = self.recipe
         stem = stem_of(recipe.prompt, recipe.seed) + "_interrupted" * recipe.interrupted
-        return [target / f"{name}.png" for name in numbered_stems(stem, len(self.data))]
+        return [target / (name + suffix) for name in numbered_stems(stem, count)]

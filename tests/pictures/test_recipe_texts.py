@@ -14,7 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from taylorseer_ov import Recipe, RecipeError
-from taylorseer_ov.pictures.png import MOST_TEXT, encode_png
+from taylorseer_ov.pictures.png import encode_png
+from taylorseer_ov.pictures.texts import MOST_TEXT
 from tests.common import PROMPT
 from tests.pictures.common import pixels
 
@@ -155,7 +156,7 @@ def test_pictures_of_other_programs_show_what_they_tell(tmp_path):
     with pytest.raises(RecipeError, match=r"but this text: 'a cat\\nSteps: 20, Sampler: Euler a'"):
         Recipe.from_picture(path)
     path.write_bytes(b"GIF89a")
-    with pytest.raises(RecipeError, match=r"other.png is no PNG file"):
+    with pytest.raises(RecipeError, match=r"other.png is no PNG, JPEG or WebP file"):
         Recipe.from_picture(path)
     with pytest.raises(FileNotFoundError):
         Recipe.from_picture(tmp_path / "nothing.png")
