@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ from .console import Console, MisuseError
 
 if TYPE_CHECKING:
     from ..generation.progress import StopRequest
+    from ..generation.settings import ImageGenerationConfig
     from ..pictures.recipe import Recipe
     from ..pictures.result import GenerationResult
     from ..pipelines.tasks import Text2ImagePipeline
+
+ASKED = {"width", "height", "rng_seed"}  # settings that are looked at before anything is drawn
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -32,6 +36,12 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed", type=int, nargs="+", help="seeds of the noise, one picture each (default: 42)"
+    )
+    parser.add_argument(
+        "--num-images",
+        type=int,
+        metavar="N",
+        help="so many pictures, from the seed and those that follow it",
     )
     saving.add_saving_options(parser)
     parser.add_argument(
@@ -54,18 +64,23 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     options.take_words(arguments, "model", "prompt")
     if arguments.preview == "-" and not arguments.json:
         raise MisuseError("--preview - makes events: add --json, or name a folder")
-    target = saving.check_target(arguments, len(arguments.seed or [None]))
+    target = saving.check_target(arguments, _count(arguments))
     pipeline = options.make_pipeline(arguments)
     if recipe is not None:
         for sentence in recipe.differences(pipeline):
             console.warn(f"not the same picture bit for bit: {sentence}")
-    settings = _settings(recipe, arguments, pipeline.get_generation_config().cache)
-    return _draw_all(pipeline, settings, target, arguments, console)
+    usual = pipeline.get_generation_config()
+    settings = _settings(recipe, arguments, usual.cache)
+    asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
+    saving.check_size(target, arguments, asked)
+    seeds = _seeds(arguments, asked)
+    return _draw_all(pipeline, settings, seeds, target, arguments, console)
 
 
 def _draw_all(
     pipeline: Text2ImagePipeline,
     settings: dict[str, Any],
+    seeds: Sequence[int],
     target: Path,
     arguments: argparse.Namespace,
     console: Console,
@@ -73,11 +88,10 @@ def _draw_all(
     """Draw and save a picture for each seed; 130 if stopped."""
     from .interrupts import in_thread, stop_on_interrupt
 
-    seeds = arguments.seed or [None]
     result = None
     with stop_on_interrupt() as stop:
         for seed in seeds:
-            seeded = settings if seed is None else settings | {"rng_seed": seed}
+            seeded = settings | {"rng_seed": seed}
             preview = _preview(pipeline, seeded, arguments.preview, len(seeds) > 1, console)
             drawing = partial(draw, pipeline, seeded | preview, console, title="drawing")
             result = in_thread(partial(drawing, stop=stop, before=result))
@@ -85,6 +99,31 @@ def _draw_all(
             if stop():
                 return 130
     return None
+
+
+def _count(arguments: argparse.Namespace) -> int:
+    """How many pictures were asked for."""
+    count, seeds = arguments.num_images, arguments.seed or [None]
+    if count is None:
+        return len(seeds)
+    if len(seeds) > 1:
+        raise MisuseError(
+            f"--num-images {count} counts on from one --seed; {len(seeds)} of them are as many "
+            "pictures already"
+        )
+    if count < 1:
+        raise MisuseError(f"--num-images must be at least 1, got {count}")
+    return int(count)
+
+
+def _seeds(arguments: argparse.Namespace, usual: ImageGenerationConfig) -> Sequence[int]:
+    """The seed of each picture, all of them in range; those that none is given for count on."""
+    seeds: Sequence[int] = arguments.seed or [usual.rng_seed]
+    if arguments.num_images is not None:
+        seeds = range(seeds[0], seeds[0] + _count(arguments))
+    for seed in (min(seeds), max(seeds)):
+        usual.updated({"rng_seed": seed})
+    return seeds
 
 
 def _settings(

@@ -10,6 +10,7 @@ from . import options
 from .console import Console, MisuseError
 
 if TYPE_CHECKING:
+    from ..generation.settings import ImageGenerationConfig
     from ..pictures.result import GenerationResult
 
 
@@ -43,9 +44,18 @@ def check_target(arguments: argparse.Namespace, pictures: int) -> Path:
     if output.exists():
         raise MisuseError(f"{output} exists already; choose another --output")
     if pictures > 1:
-        raise MisuseError(f"--output {output} is one file, for {pictures} seeds give a folder")
+        raise MisuseError(f"--output {output} is one file, for {pictures} pictures give a folder")
     options.writable_folder(output.parent, "--output")
     return output
+
+
+def check_size(target: Path, arguments: argparse.Namespace, asked: ImageGenerationConfig) -> None:
+    """Check, as early, that the format has room for what is drawn."""
+    from ..pictures.formats import check_format, format_of
+
+    chosen = format_of(target, arguments.format) or arguments.format or "png"
+    # of a picture that is drawn from another the size may not be known yet
+    check_format(chosen, *(side for side in (asked.width, asked.height) if side is not None))
 
 
 def save(

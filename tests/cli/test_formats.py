@@ -1,0 +1,88 @@
+"""Pictures of the command line: in which format, how many, and drawn again from themselves."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from taylorseer_ov import Recipe
+from taylorseer_ov.cli import main
+from tests.common import PROMPT
+
+# few steps, for which the demo model has no calibrated plans
+pytestmark = pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.CalibrationWarning")
+QUICK = ["--steps", "2", "--precision", "f32", "--quiet"]
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return picture.tobytes()
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.JPEG", "x.webp", "x.PNG"])
+def test_a_picture_of_any_format_is_told_about_and_drawn_again(name, tmp_path, capsys):
+    first, again = tmp_path / name, tmp_path / f"again-{name}"
+    assert main(["generate", "demo", PROMPT, *QUICK, "--seed", "7", "-o", str(first)]) == 0
+    assert first.is_file()
+    assert main(["generate", "-C", str(first), "--quiet", "-o", str(again)]) == 0
+    assert pixels(again) == pixels(first)
+    assert "bit for bit" not in capsys.readouterr().err
+    assert main(["info", str(first)]) == 0
+    assert f"prompt      {PROMPT}\nseed        7\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "x.gif"], "'x.gif' ends in '.gif': pictures end in .png, .jpg, .jpeg, .webp"),
+        (["-o", "x.tif"], "a folder with a dot in its name must exist already"),
+        (["-o", "x.avif"], "pictures end in"),
+        (["-o", "x."], "'x.' ends in '.': pictures end in"),
+        (["-o", "x.jpg", "--format", "webp"], "'x.jpg' is to be 'webp', but ends in '.jpg'"),
+        (["-o", "x.jpg", "--num-images", "2"], "x.jpg is one file, for 2 pictures give a folder"),
+        (["-o", "x.webp", "-W", "16384", "-H", "16"], "16384x16 pixels is too large for 'webp'"),
+        (["--format", "jpg", "-W", "65536", "-H", "16"], "65536x16 pixels is too large for 'jpg'"),
+        (["--num-images", "0"], "--num-images must be at least 1, got 0"),
+        (["--num-images", "3", "--seed", "1", "2"], "--num-images 3 counts on from one --seed; 2"),
+        (["--num-images", "2", "--seed", "4294967295"], "from 0 to 4294967295, got 4294967296"),
+        (["--seed", "1", "-5"], "rng_seed must be a whole number from 0 to 4294967295, got -5"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_models_load(
+    options, message, tmp_path, monkeypatch, capsys
+):
+    def load(*_, **__):
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("taylorseer_ov.pipelines.tasks.Text2ImagePipeline.generate", load)
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "demo", PROMPT, *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_a_dot_is_a_folder_and_takes_a_format(tmp_path):
+    folder = tmp_path / "of.jpg"
+    folder.mkdir()
+    command = ["generate", "demo", PROMPT, *QUICK, "-o", str(folder)]
+    assert main(command) == 0
+    assert main([*command, "--format", "jpg"]) == 0
+    assert {path.suffix for path in folder.iterdir()} == {".png", ".jpg"}
+
+
+def test_several_images_follow_the_seed_and_each_is_drawn_again_alone(tmp_path, capsys):
+    command = ["generate", "demo", PROMPT, "--steps", "2", "--precision", "f32", "--json"]
+    assert main([*command, "--num-images", "3", "--seed", "7", "-o", str(tmp_path)]) == 0
+    events = map(json.loads, capsys.readouterr().out.splitlines())
+    paths = [event["path"] for event in events if event["event"] == "picture"]
+    assert [Recipe.from_picture(path).seed for path in paths] == [7, 8, 9]
+    again, seventh = tmp_path / "again.png", tmp_path / "7.png"
+    assert main(["generate", "-C", paths[2], "--quiet", "-o", str(again)]) == 0
+    assert pixels(again) == pixels(paths[2])
+    options = ["--num-images", "1", "--seed", "7", "-o", str(seventh)]
+    assert main([*command, *options]) == 0
+    assert pixels(seventh) == pixels(paths[0])
+    assert main(["generate", "-C", paths[0], "--num-images", "2", "-o", str(tmp_path / "on")]) == 0
+    assert [pixels(path) for path in sorted((tmp_path / "on").iterdir())] == [
+        pixels(path) for path in paths[:2]
+    ]
