@@ -10,6 +10,7 @@ import itertools
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ def write_new(path: Path, data: bytes, scratch: Path | None = None) -> None:
         except OSError:  # no hard links on this disk: take the name first, then fill it
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             try:
-                os.replace(temporary, path)
+                _replace(temporary, path)
             except BaseException:
                 path.unlink()
                 raise
@@ -48,8 +49,18 @@ def write_new(path: Path, data: bytes, scratch: Path | None = None) -> None:
 def write_over(path: Path, data: bytes, scratch: Path | None = None) -> None:
     """Write a file, replacing what is there at once: either is seen, never a part."""
     with _temporary(data, scratch or path.parent) as temporary:
-        os.replace(temporary, path)
+        _replace(temporary, path)
     _flush_folder(path.parent)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Move a file over another; on Windows, wait a little for whoever has that open."""
+    for pause_s in (0.01, 0.05, 0.2, 0.5, 1.0):
+        with suppress(PermissionError):
+            os.replace(source, target)
+            return
+        time.sleep(pause_s)
+    os.replace(source, target)
 
 
 def write_numbered(path: Path, data: bytes) -> Path:

@@ -12,6 +12,7 @@ May import all rooms; at the top of a module only what loads no library, numpy i
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A command may return a status of its own.
     """
+    _print_every_character()
     arguments = parse(argv)
     console = Console(json=arguments.json, quiet=arguments.quiet)
     with warnings.catch_warnings():
@@ -48,6 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             bug = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
             return _fail(error, FAILURE, arguments.debug, console, bug)
+
+
+def _print_every_character() -> None:
+    """Print as escapes what a console's code page has not, as Python itself does on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -232,7 +232,7 @@ def writable_folder(folder: Path, option: str) -> Path:
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, such as prompts."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise MisuseError(f"cannot read the prompts in {path} ({error})") from error
     return [line.strip() for line in lines if line.strip()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Machine:
         free_disk: bytes that are free where a path lies.
         free_memory: bytes of memory that are free, None if that is not known.
         one_thread: whether the processor computes in bfloat16 with one thread.
+        long_paths: whether paths may have more than 260 characters.
     """
 
     python: str
@@ -63,6 +65,7 @@ class Machine:
     free_disk: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     free_memory: Callable[[], int | None] = available_bytes
     one_thread: bool = False
+    long_paths: bool = True
 
     @property
     def precision_bits(self) -> int:
@@ -75,7 +78,8 @@ class Machine:
         devices, error = _find_devices()
         versions = {package: installed_version(package) for package in PACKAGES}
         one_thread = error is None and computes_in_one_thread("CPU", {})
-        return cls(platform.python_version(), versions, devices, error, one_thread=one_thread)
+        python, long_paths = platform.python_version(), _may_be_long()
+        return cls(python, versions, devices, error, one_thread=one_thread, long_paths=long_paths)
 
 
 def _find_devices() -> tuple[tuple[Device, ...], str | None]:
@@ -245,7 +249,7 @@ def check_devices(machine: Machine, weights: Weights | None) -> Iterator[Finding
 
 
 def check_disk(machine: Machine) -> Iterator[Finding]:
-    """Look at the space for pictures, and for the temporary files of the native backend."""
+    """Look at the space for pictures and for the native backend's files, and at long paths."""
     for path, remedy in (
         (Path.cwd(), "make room, or write pictures elsewhere"),
         (Path(tempfile.gettempdir()), "make room, or set TMPDIR to a folder elsewhere"),
@@ -256,3 +260,20 @@ def check_disk(machine: Machine) -> Iterator[Finding]:
             yield Finding("disk", "warning", text, remedy)
         else:
             yield Finding("disk", "ok", text)
+    if not machine.long_paths:
+        text = "Windows takes no path of more than 260 characters, of models and pictures neither"
+        yield Finding("paths", "warning", text, "switch on LongPathsEnabled in its registry")
+
+
+def _may_be_long() -> bool:
+    """Whether the system takes paths of more than 260 characters; Windows has a switch for it."""
+    if sys.platform != "win32":
+        return True
+    import winreg
+
+    try:
+        place = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+    except OSError:  # Windows before 10
+        return False

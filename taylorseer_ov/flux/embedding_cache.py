@@ -107,10 +107,12 @@ class EmbeddingCache:
             with open(handle, "wb") as file:
                 file.write(content)
             os.replace(partial, path)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 os.remove(partial)
-            raise
+            # on Windows, an entry that another process reads: it is there
+            if not (isinstance(error, PermissionError) and path.exists()):
+                raise
 
     def _trim(self) -> None:
         """Remove what a killed process left behind, and the oldest entries beyond the limit."""

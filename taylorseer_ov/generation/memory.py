@@ -135,7 +135,7 @@ def _control_group_bytes(root: Path) -> list[int]:
     A container sees its own group, its parents or only the file system's root, so all are tried.
     """
     left = []
-    for line in (root / "proc/self/cgroup").read_text().splitlines():
+    for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             mount, limit, usage = "sys/fs/cgroup", "memory.max", "memory.current"
@@ -148,11 +148,11 @@ def _control_group_bytes(root: Path) -> list[int]:
         for parent in (group, *group.parents):
             folder = root / mount / parent
             try:
-                allowed = (folder / limit).read_text().strip()
+                allowed = (folder / limit).read_text(encoding="utf-8").strip()
                 if allowed != "max":
                     # what is used includes files that were read, which the system can drop
                     files = _numbers(folder / "memory.stat")["inactive_file"]
-                    used = int((folder / usage).read_text()) - files
+                    used = int((folder / usage).read_text(encoding="utf-8")) - files
                     left.append(max(int(allowed) - used, 0))
             except FileNotFoundError:
                 continue
@@ -161,7 +161,7 @@ def _control_group_bytes(root: Path) -> list[int]:
 
 def _numbers(path: Path) -> dict[str, int]:
     """Read a file with a name and a number on each line."""
-    lines = (line.split() for line in path.read_text().splitlines())
+    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
     return {name: int(number) for name, number, *_ in lines}
 
 

@@ -119,3 +119,10 @@ def test_a_full_disk_and_one_that_cannot_be_asked():
     diagnosis = diagnose(demo_model_path(), machine=replace(machine(), free_disk=broken))
     assert "the disk is gone" in found(diagnosis, "disk").text
     assert found(diagnosis, "backend")  # it went on
+
+
+def test_windows_without_long_paths_is_told():
+    short = replace(machine(), long_paths=False)
+    finding = found(diagnose(machine=short), "paths")
+    assert (finding.status, "LongPathsEnabled" in finding.remedy) == ("warning", True)
+    assert not any(finding.subject == "paths" for finding in diagnose(machine=machine()).findings)
