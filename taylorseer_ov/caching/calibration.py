@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
+from ..checks import whole_number
 from ..learned_files import target_folder
 from ..version import installed_version
 from ..warning import warn
@@ -98,16 +99,17 @@ def calibrate(
     held_out = max(1, len(prompts) // 3) if held_out is None else held_out
     if not 1 <= held_out < len(prompts):
         raise ValueError(f"{len(prompts)} prompts, {held_out} of them held out, leave none to fit")
+    whole_number("first_seed", first_seed, 0)
     all_runs = _checked_runs(transformer_runs, num_inference_steps)
     recordable = _as_recordable(pipeline, settings)
     present = _present_plans(pipeline, into)
+    sigmas = recordable.sigmas(num_inference_steps)
     if len(prompts) < SENSIBLE_PROMPTS:
         warn(
             f"{len(prompts)} prompts are few to calibrate on, {held_out} of them to judge by: what "
             f"is learned may not hold for others; give {SENSIBLE_PROMPTS} or more",
             CalibrationWarning,
         )
-    sigmas = recordable.sigmas(num_inference_steps)
     say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
     calibration = Calibration(recordable, prompts, sigmas, held_out, first_seed, present)
     return calibration.choose_each(all_runs, rounds, say)
@@ -258,8 +260,8 @@ def _checked_runs(transformer_runs: Sequence[int] | None, num_inference_steps: i
     for runs in transformer_runs:
         if not FEWEST_CALIBRATED_RUNS <= runs < num_inference_steps:
             raise ValueError(
-                f"transformer_runs must be from {FEWEST_CALIBRATED_RUNS} to "
-                f"{num_inference_steps - 1}, got {runs}"
+                f"transformer_runs must be from {FEWEST_CALIBRATED_RUNS} to one less than the "
+                f"{num_inference_steps} steps, got {runs}"
             )
     return list(transformer_runs)
 
@@ -267,9 +269,9 @@ def _checked_runs(transformer_runs: Sequence[int] | None, num_inference_steps: i
 def _runs_of_presets(num_inference_steps: int) -> list[int]:
     if num_inference_steps < FEWEST_STEPS:
         raise ValueError(
-            f"num_inference_steps is {num_inference_steps}, and presets cache nothing in fewer "
-            f"than {FEWEST_STEPS} steps: no plan would be taken by one; for a plan of your own "
-            "give transformer_runs"
+            f"presets cache nothing in fewer than {FEWEST_STEPS} steps and would take no plan for "
+            f"{num_inference_steps}: give num_inference_steps, or for a plan of your own "
+            "transformer_runs"
         )
     return list(dict.fromkeys(preset_runs(num_inference_steps).values()))
 

@@ -23,6 +23,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..checks import nearest
 from .calibrated_plans import ModelFolder
 from .config import TaylorSeerCacheConfig
 from .error_control import ErrorControl
@@ -102,7 +103,11 @@ def resolve_cache(
             plan, origin = preset_plan(cache, occasion, folder, corrector=no_corrector is None)
             return Decision(plan, f"{cache}: {origin}")
         case str():
-            return Decision(_fitting(load_plan(cache), occasion, no_corrector), cache)
+            plan = load_plan(cache)
+            try:
+                return Decision(_fitting(plan, occasion, no_corrector), cache)
+            except ValueError as error:
+                raise ValueError(f"cache={cache!r}: {error}") from error
         case CachePlan():
             return Decision(_fitting(cache, occasion, no_corrector), repr(cache))
         case _:
@@ -129,6 +134,7 @@ def load_plan(path: str) -> CachePlan:
     if not Path(path).is_file():
         raise ValueError(
             f"cache={path!r} is no preset ({', '.join(PRESETS)}) and no file with a cache plan"
+            f"{nearest(path, PRESETS).rstrip('.')}"
         )
     try:
         return CachePlan.from_json(Path(path).read_text(encoding="utf-8"))

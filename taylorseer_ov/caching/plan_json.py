@@ -39,6 +39,8 @@ def read(text: str, build: Callable[[Schedule, Matrix, Any], Plan]) -> Plan:
         values: Any = json.loads(text)
     except RecursionError as error:
         raise ValueError("not a cache plan: brackets nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"not a cache plan, but {text[:80]!r} ({error})") from error
     if not isinstance(values, dict) or values.get("format") != PLAN_FORMAT:
         raise ValueError(f"not a cache plan, whose 'format' is {PLAN_FORMAT!r}: {text[:80]!r}")
     try:

@@ -2,8 +2,9 @@
 
 A command's module adds its parser in `add_to` and names what runs it. `options` has what several
 commands share, `saving` where they put pictures, `console` says everything to people in lines and
-to programs in events, `interrupts` turns Ctrl-C into a request to stop. What a command does is done
-in the other rooms: here are only words, options, exit statuses and the reading of prompt files.
+to programs in events, `wording` turns what the library says of its arguments into sentences about
+options, `interrupts` Ctrl-C into a request to stop. What a command does is done in the other rooms:
+here are only words, options, exit statuses and the reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.

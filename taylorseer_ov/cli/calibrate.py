@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options
 from .console import Console, MisuseError
+from .wording import typed
 
 if TYPE_CHECKING:
     from ..pipelines.tasks import Text2ImagePipeline
@@ -64,16 +65,17 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     settings = options.settings_of(arguments)
     usual = pipeline.get_generation_config().num_inference_steps
     steps = settings.pop("num_inference_steps", usual)
-    plans = calibrate(
-        pipeline,
-        prompts,
-        steps,
-        transformer_runs=arguments.runs,
-        first_seed=arguments.seed,
-        into=arguments.into,
-        say=console.say,
-        **settings,
-    )
+    with typed():
+        plans = calibrate(
+            pipeline,
+            prompts,
+            steps,
+            transformer_runs=arguments.runs,
+            first_seed=arguments.seed,
+            into=arguments.into,
+            say=console.say,
+            **settings,
+        )
     path = write_plans(pipeline.folder, plans, into=arguments.into)
     console.say("no plan is kept" if path is None else f"wrote {path}")
     console.event(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options, saving
 from .console import Console, MisuseError
+from .wording import typed
 
 if TYPE_CHECKING:
     from ..generation.progress import StopRequest
@@ -206,7 +207,7 @@ def draw(
 ) -> GenerationResult:
     """Draw a picture and show how far it is; the one `before` tells how long decoding takes."""
     decoding_s = None if before is None else before.report.vae_s
-    with console.progress(title, decoding_s) as progress:
+    with typed(), console.progress(title, decoding_s) as progress:
         result = pipeline.generate(progress=progress, stop=stop, **settings)
         runs = result.report.computed_steps
         progress(runs, runs)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
+from .wording import typed
 
 if TYPE_CHECKING:
     from ..generation.setup import Backend
@@ -202,7 +203,8 @@ def cache_of(arguments: argparse.Namespace, start: object = None) -> dict[str, C
     given = {name: getattr(arguments, name) for name in NATIVE_OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     config = start if isinstance(start, TaylorSeerCacheConfig) else TaylorSeerCacheConfig()
-    return {"cache": replace(config, **given)} if given else {}
+    with typed():
+        return {"cache": replace(config, **given)} if given else {}
 
 
 def caches_of(arguments: argparse.Namespace) -> list[Cache]:

@@ -200,7 +200,7 @@ def test_plans_are_learned_for_the_presets_unless_runs_are_given(steps, runs, mo
 
 def test_where_presets_cache_nothing_no_plan_is_learned_for_them():
     prompts = ["a", "bb", "ccc"]
-    with pytest.raises(ValueError, match="num_inference_steps is 7, and presets cache nothing in"):
+    with pytest.raises(ValueError, match="take no plan for 7: give num_inference_steps, or"):
         calibrate(CurvedFlow(), prompts, 7)
     (learned,) = calibrate(CurvedFlow(), prompts, 7, rounds=0, transformer_runs=[4])
     assert learned.plan.transformer_runs == 4
@@ -338,7 +338,10 @@ def test_the_fingerprint_tells_weights_apart(model_copy):
     ("arguments", "message"),
     [
         ({"prompts": ["one"]}, "1 prompts, 1 of them held out, leave none to fit"),
-        ({"prompts": PROMPTS, "transformer_runs": [12]}, "must be from 3 to 11, got 12"),
+        (
+            {"prompts": PROMPTS, "transformer_runs": [12]},
+            "must be from 3 to one less than the 12 steps, got 12",
+        ),
     ],
 )
 def test_misuse(pipeline, arguments, message):

@@ -185,16 +185,16 @@ def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["nowhere", PROMPT], "there is no model folder 'nowhere'"),
-        (["demo", PROMPT, "--width", "100"], "width must be a multiple of 16, got 100"),
-        (["demo", PROMPT, "--steps", "0"], "num_inference_steps must be a whole number from"),
-        (["demo", PROMPT, "--seed", "-1"], "rng_seed must be a whole number from 0"),
-        (["demo", PROMPT, "--cache-interval", "1"], "cache_interval must be a whole number of at"),
+        (["demo", PROMPT, "--width", "100"], "--width must be a multiple of 16, got 100"),
+        (["demo", PROMPT, "--steps", "0"], "--steps must be a whole number from 1"),
+        (["demo", PROMPT, "--seed", "-1"], "--seed must be a whole number from 0"),
+        (["demo", PROMPT, "--cache-interval", "1"], "--cache-interval must be a whole number"),
         (["demo", PROMPT, "--device", "TPU"], "unknown device 'TPU'"),
         (["demo", PROMPT, "OUT", "/dev/null/x"], "cannot write into '/dev/null/x'"),
         (["demo"], "missing: --prompt"),
         (["demo", "a", "red", "circle"], "unexpected 'red'; a prompt of several words needs"),
         (["demo", PROMPT, "--device", "text=CPU,denoiser=GPU"], "'denoiser=GPU' is not PART=DEVI"),
-        (["demo", PROMPT, "--cache", "fastest"], "cache='fastest' is no preset (high, balanced"),
+        (["demo", PROMPT, "--cache", "fastest"], "--cache fastest is no preset (high, balanced"),
     ],
 )
 @pytest.mark.parametrize("command", ["compare", "generate"])
