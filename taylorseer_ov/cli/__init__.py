@@ -1,10 +1,11 @@
 """The command line, `taylorseer-ov COMMAND`: one module for each command.
 
 A command's module adds its parser in `add_to` and names what runs it. `options` has what several
-commands share, `saving` where they put pictures, `console` says everything to people in lines and
-to programs in events, `wording` turns what the library says of its arguments into sentences about
-options, `interrupts` Ctrl-C into a request to stop. What a command does is done in the other rooms:
-here are only words, options, exit statuses and the reading of prompt files.
+commands share, `properties` OpenVINO's of them, `inputs` the pictures to draw from, `again` what a
+picture of ours says instead, `saving` where pictures go, `console` says everything to people in
+lines and to programs in events, `wording` turns what the library says of its arguments into
+sentences about options, `interrupts` Ctrl-C into a request to stop. What a command does is done in
+the other rooms: here are only words, options, exit statuses and the reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.
@@ -80,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         added = command.add_to(commands)
+        added.set_defaults(otherwise={})  # what a file or a picture says of options not given
         added.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
         added.add_argument("--quiet", action="store_true", help="say nothing but errors")
         added.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import options, saving
+from . import again, inputs, options, saving
 from .console import Console, MisuseError
 from .wording import typed
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..generation.settings import ImageGenerationConfig
     from ..pictures.recipe import Recipe
     from ..pictures.result import GenerationResult
-    from ..pipelines.tasks import Text2ImagePipeline
+    from .inputs import Pipeline
 
 ASKED = {"width", "height", "rng_seed"}  # settings that are looked at before anything is drawn
 
@@ -50,6 +50,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         metavar="DIR",
         help="write a small picture there every few steps; - makes it an event of --json",
     )
+    inputs.add_input_options(parser)
     options.add_settings_options(parser)
     options.add_cache_options(parser)
     options.add_pipeline_options(parser)
@@ -59,19 +60,19 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int | None:
     """Draw."""
-    recipe = None if arguments.config_from is None else _read_recipe(arguments.config_from)
+    recipe = None if arguments.config_from is None else again.read_recipe(arguments)
     if recipe is not None:
-        arguments = options.with_defaults(arguments, _defaults(recipe, arguments))
+        arguments = again.with_recipe(arguments, recipe)
     options.take_words(arguments, "model", "prompt")
     if arguments.preview == "-" and not arguments.json:
         raise MisuseError("--preview - makes events: add --json, or name a folder")
+    pictures = inputs.read_inputs(arguments)
     target = saving.check_target(arguments, _count(arguments))
-    pipeline = options.make_pipeline(arguments)
+    pipeline = inputs.make_pipeline(arguments, len(pictures))
     if recipe is not None:
-        for sentence in recipe.differences(pipeline):
-            console.warn(f"not the same picture bit for bit: {sentence}")
+        again.warn_of_differences(recipe, pipeline, pictures, console)
     usual = pipeline.get_generation_config()
-    settings = _settings(recipe, arguments, usual.cache)
+    settings = inputs.in_size(usual, pictures, _settings(recipe, arguments, usual.cache))
     asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
     saving.check_size(target, arguments, asked)
     seeds = _seeds(arguments, asked)
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
 
 
 def _draw_all(
-    pipeline: Text2ImagePipeline,
+    pipeline: Pipeline,
     settings: dict[str, Any],
     seeds: Sequence[int],
     target: Path,
@@ -131,51 +132,18 @@ def _settings(
     recipe: Recipe | None, arguments: argparse.Namespace, usual_cache: object
 ) -> dict[str, Any]:
     """What `generate` takes: what the options say, then what the recipe does."""
-    settings = {} if recipe is None else recipe.settings()
+    settings = {} if recipe is None else again.settings_of(recipe)
     settings |= {"prompt": arguments.prompt} | options.settings_of(arguments)
+    if arguments.strength is not None:
+        settings["strength"] = arguments.strength
     start = settings.pop("cache", usual_cache)
     # what is usual is not asked for: where it is of no use, nobody is to be warned
     kept = {} if start == usual_cache else {"cache": start}
     return settings | kept | options.cache_of(arguments, start)
 
 
-def _read_recipe(picture: Path) -> Recipe:
-    from ..pictures.recipe import Recipe
-
-    recipe = Recipe.from_picture(picture)
-    if recipe.inputs:
-        raise MisuseError(
-            f"{picture} was drawn from another picture, which it does not hold: use "
-            "Image2ImagePipeline or InpaintingPipeline with the settings of its recipe"
-        )
-    return recipe
-
-
-def _defaults(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the options are that are not given, after a recipe."""
-    drawn_by, words = recipe.environment, len(arguments.words)
-    is_demo = arguments.model is None and words < 2 and drawn_by.model == "demo_model"
-    words_of_model = 1 if arguments.model is None and not is_demo else 0
-    if words < words_of_model:
-        raise MisuseError(
-            f"{arguments.config_from} was drawn with the model {drawn_by.model!r}: "
-            "say where it is with --model"
-        )
-    text, transformer, vae = drawn_by.devices.values()
-    return {
-        "model": "demo" if is_demo else None,
-        "prompt": recipe.prompt if words == words_of_model else None,
-        "device": f"text={text},transformer={transformer},vae={vae}",
-        "precision": drawn_by.properties.get("INFERENCE_PRECISION_HINT"),
-        "backend": "python" if drawn_by.backend == "python" else None,
-        "vae_tiling": drawn_by.vae_tiling,
-        # this command fixes shapes for little memory only
-        "low_memory": drawn_by.fixed_shapes,
-    }
-
-
 def _preview(
-    pipeline: Text2ImagePipeline,
+    pipeline: Pipeline,
     settings: dict[str, Any],
     where: str | None,
     several: bool,
@@ -192,12 +160,13 @@ def _preview(
     seed = settings.get("rng_seed", pipeline.get_generation_config().rng_seed)
     name = f"seed{seed}_step" if several else "step"
     show = tell if where == "-" else save_previews(Path(where), name)
-    asked = {name: value for name, value in settings.items() if name != "prompt"}
+    no_settings = ("prompt", "image", "mask_image")
+    asked = {name: value for name, value in settings.items() if name not in no_settings}
     return {"callback": preview_callback(pipeline, show, **asked)}
 
 
 def draw(
-    pipeline: Text2ImagePipeline,
+    pipeline: Pipeline,
     settings: dict[str, Any],
     console: Console,
     *,

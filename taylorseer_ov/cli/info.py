@@ -62,6 +62,8 @@ def _describe_recipe(recipe: Recipe) -> list[str]:
         f"size        {asked.width}x{asked.height}",
         f"steps       {asked.num_inference_steps}{', interrupted' if recipe.interrupted else ''}",
         f"guidance    {asked.guidance_scale:g}",
+        *([f"strength    {asked.strength:g}"] if recipe.inputs else []),
+        *(f"from {name:6} {digest}" for name, digest in recipe.inputs.items()),
         f"text        {asked.max_sequence_length} tokens at most",
         f"cache       {cache}",
         f"schedule    {recipe.report.get('schedule')}   (C: transformer run, .: forecast)",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
+from .properties import properties_of
 from .wording import typed
 
 if TYPE_CHECKING:
@@ -46,16 +47,25 @@ def with_defaults(arguments: argparse.Namespace, defaults: Mapping[str, Any]) ->
 
 
 def take_words(arguments: argparse.Namespace, *needed: str) -> None:
-    """Give the words to those of `needed` that were not given as options, in order."""
-    words = list(arguments.words)
-    for name in needed:
-        if getattr(arguments, name) is None and words:
-            setattr(arguments, name, words.pop(0))
-    if words:
-        raise MisuseError(f"unexpected {words[0]!r}; a prompt of several words needs quotes")
+    """Give the words to those of `needed` that were not given as options, in order.
+
+    Where there are fewer words, the first of those that `otherwise` has are taken from there.
+    """
+    words, otherwise = list(arguments.words), arguments.otherwise
     missing = [name for name in needed if getattr(arguments, name) is None]
-    if missing:
-        raise MisuseError("missing: " + " and ".join(f"--{name}" for name in missing))
+    for name in list(missing):
+        if len(missing) > len(words) and name in otherwise:
+            setattr(arguments, name, otherwise[name])
+            missing.remove(name)
+    for name, word in zip(missing, words, strict=False):
+        setattr(arguments, name, word)
+    if words[len(missing) :]:
+        raise MisuseError(
+            f"unexpected {words[len(missing)]!r}; a prompt of several words needs quotes"
+        )
+    if missing[len(words) :]:
+        told = " and ".join(f"--{name}" for name in missing[len(words) :])
+        raise MisuseError(f"missing: {told}")
     if getattr(arguments, "prompt", None) == "-":
         arguments.prompt = sys.stdin.read().strip()
 
@@ -81,6 +91,17 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep encoded prompts there, so that repeated ones need no text encoder",
     )
+    group.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="keep compiled models there, so that they load faster the next time",
+    )
+    group.add_argument(
+        "--property",
+        metavar="KEY=VALUE",
+        action="append",
+        help="any property of OpenVINO, such as INFERENCE_NUM_THREADS=4; may be given again",
+    )
 
 
 def make_pipeline(
@@ -93,19 +114,26 @@ def make_pipeline(
     """
     from ..pipelines.tasks import Text2ImagePipeline
 
-    properties = {}
-    if arguments.precision:
-        properties["INFERENCE_PRECISION_HINT"] = arguments.precision
-    return Text2ImagePipeline(
-        arguments.model,
-        parse_devices(arguments.device or "CPU"),
-        lazy=True,  # everything else is checked first
-        backend=backend or arguments.backend or "auto",
-        low_memory=arguments.low_memory,
-        vae_tiling=arguments.vae_tiling,
-        embedding_cache=arguments.embedding_cache,
-        **properties,
-    )
+    return Text2ImagePipeline(**pipeline_arguments(arguments, backend))
+
+
+def pipeline_arguments(
+    arguments: argparse.Namespace, backend: Backend | None = None
+) -> dict[str, Any]:
+    """What the constructor of a pipeline takes, for any task."""
+    properties = properties_of(arguments)
+    if properties.get("CACHE_DIR"):  # an empty text keeps nothing
+        writable_folder(Path(properties["CACHE_DIR"]), "--cache-dir")
+    return {
+        "models_path": arguments.model,
+        "device": parse_devices(arguments.device or "CPU"),
+        "lazy": True,  # everything else is checked first
+        "config": properties,
+        "backend": backend or arguments.backend or "auto",
+        "low_memory": arguments.low_memory,
+        "vae_tiling": arguments.vae_tiling,
+        "embedding_cache": arguments.embedding_cache,
+    }
 
 
 def parse_devices(text: str) -> tuple[str, str, str]:

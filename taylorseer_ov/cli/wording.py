@@ -18,6 +18,7 @@ OPTIONS = {
     "width": "--width",
     "height": "--height",
     "guidance_scale": "--guidance",
+    "strength": "--strength",
     "max_sequence_length": "--max-sequence-length",
     "cache": "--cache",
     "cache_interval": "--cache-interval",

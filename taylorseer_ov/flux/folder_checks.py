@@ -19,7 +19,7 @@ Task = Literal["text to image", "image to image", "inpainting"]
 # Their parts are the same; the name is that of the pipeline somebody had loaded.
 PLAIN_CLASSES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")
 FILL_CLASS = "FluxFillPipeline"
-FILL_ADVICE = "use InpaintingPipeline"
+FILL_ADVICE = "use InpaintingPipeline (generate --image PICTURE --mask PICTURE)"
 COMPONENT_CLASSES = {
     "text_encoder": "CLIPTextModel",
     "text_encoder_2": "T5EncoderModel",

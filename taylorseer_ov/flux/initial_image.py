@@ -76,7 +76,7 @@ def initial_image(
     """
     from PIL import Image
 
-    picture = _read("image", image).convert("RGB")
+    picture = read_picture("image", image).convert("RGB")
     sizes = []
     for name, given, own in (
         ("height", height, picture.height),
@@ -93,11 +93,19 @@ def initial_image(
         return np.asarray(drawn.resize(size, Image.Resampling.LANCZOS))
 
     pixels = resized(picture)[None]
-    masks = [resized(_read("mask_image", mask).convert("L")) >= 128 for mask in mask_image]
+    masks = [resized(read_picture("mask_image", mask).convert("L")) >= 128 for mask in mask_image]
     return InitialImage(pixels, *masks)
 
 
-def _read(name: str, source: Any) -> Image:
+def read_picture(name: str, source: Any) -> Image:
+    """Return a picture or mask, of any form that `initial_image` takes, as PIL's.
+
+    Args:
+        name: what errors call it.
+
+    Raises:
+        TypeError, ValueError, FileNotFoundError: as `initial_image` does.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if isinstance(source, Image.Image):

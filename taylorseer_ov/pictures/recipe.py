@@ -122,19 +122,41 @@ class Recipe:
             settings["cache"] = self.plan
         return {"prompt": self.prompt} | settings
 
-    def differences(self, pipeline: Preparing) -> list[str]:
-        """Say in sentences why this pipeline would not draw the same picture; empty if it would."""
+    def differences(self, pipeline: Preparing, *pictures: Any) -> list[str]:
+        """Say in sentences why this pipeline would not draw the same picture; empty if it would.
+
+        Args:
+            pictures: the picture to start from and the mask, if they are to be compared too.
+        """
         sentences = []
         if self.interrupted:
             sentences.append("it was stopped before its last step, here all steps are taken")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                job = pipeline.prepare(**self.settings())
+                settings = self.settings()
+                job = pipeline.prepare(settings.pop("prompt"), *pictures, **settings)
             here = pipeline.environment(job)
         except (RuntimeError, TypeError, ValueError) as error:
             return [*sentences, f"it cannot be drawn here: {error}"]
+        if pictures and job.initial is not None:
+            sentences += self._other_inputs(job.initial.digests())
+            if not self.inputs:  # what encodes pictures was not there
+                weights = {part: here.weights.get(part, "") for part in self.environment.weights}
+                here = replace(here, weights=weights)
         return sentences + self.environment.differences(here)
+
+    def _other_inputs(self, given: Mapping[str, str]) -> list[str]:
+        sentences = []
+        for name, described in {"image": "a picture", "mask": "a mask"}.items():
+            before, now = self.inputs.get(name), given.get(name)
+            if before is None and now is not None:
+                sentences.append(f"it was drawn without {described}, here there is one")
+            elif now is None and before is not None:
+                sentences.append(f"it was drawn with {described}, here there is none")
+            elif before != now:
+                sentences.append(f"it was drawn from another {described.removeprefix('a ')}")
+        return sentences
 
     # --- as text ---
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from taylorseer_ov import Image2ImagePipeline, Recipe, TaylorSeerCacheConfig, demo_model_path
+from taylorseer_ov import Recipe, TaylorSeerCacheConfig, demo_model_path
 from taylorseer_ov.cli import main
+from tests.cli.common import generate, pixels
 from tests.common import PROMPT, REPOSITORY
 
 QUICK = ["--steps", "9", "--disable-cache-before-step", "2", "--disable-cache-after-step", "-1"]
@@ -231,18 +232,6 @@ def test_warnings_are_lines_not_tracebacks(tmp_path, capsys):
     assert "Warning:" not in error
 
 
-def generate(folder, *options):
-    """Draw into a folder and return the pictures that are new in it."""
-    before = set(folder.glob("*.png"))
-    assert main(["generate", "-o", str(folder), "--quiet", *options]) == 0
-    return sorted(set(folder.glob("*.png")) - before)
-
-
-def pixels(path):
-    with Image.open(path) as picture:
-        return picture.tobytes()
-
-
 def test_one_picture_for_each_seed_named_after_what_it_shows(tmp_path):
     command = ["demo", PROMPT, "--seed", "1", "2", "--steps", "2"]
     names = [path.name for path in generate(tmp_path, *command)]
@@ -275,14 +264,6 @@ def test_a_picture_without_metadata_is_no_recipe(tmp_path, capsys):
     (plain,) = generate(tmp_path, "demo", PROMPT, "--steps", "2", "--no-metadata")
     assert main(["generate", "-C", str(plain)]) == 2
     assert "holds no recipe of taylorseer_ov" in capsys.readouterr().err
-
-
-def test_a_picture_drawn_from_another_is_not_drawn_from_text(tmp_path, capsys):
-    (original,) = generate(tmp_path, "demo", PROMPT, "--steps", "2")
-    redrawn = Image2ImagePipeline(demo_model_path()).generate(PROMPT, original)
-    (path,) = redrawn.save(tmp_path / "redrawn.png")
-    assert main(["generate", "-C", str(path)]) == 2
-    assert "was drawn from another picture, which it does not hold" in capsys.readouterr().err
 
 
 def test_previews_as_files_and_as_events(tmp_path, capsys):
