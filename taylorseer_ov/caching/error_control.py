@@ -19,7 +19,7 @@ gap the corrector (`rows.py`) mends the drift, so that what is bounded is more t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -76,8 +76,39 @@ class ErrorControl:
         """
         return ControlledVelocity(velocity, self, sigmas)
 
+    def idle_reason(
+        self, sigmas: NDArray[np.floating], mask: Sequence[bool], errors: Mapping[int, float]
+    ) -> str | None:
+        """Say why a generation skipped no step and what would help; None if it did, or was to.
+
+        Args:
+            sigmas: its noise levels, (n + 1,).
+            mask, errors: what became of its steps, as in `policy.StandIn`.
+        """
+        steps = len(sigmas) - 1
+        if self.tolerance == 0 or len(mask) < steps or not all(mask):
+            return None
+        if steps < FEWEST_STEPS:
+            return (
+                f"an ErrorControl runs the first {WARM_UP} and the last {TAIL} steps; take "
+                f"{FEWEST_STEPS} or more"
+            )
+        s = np.asarray(sigmas, np.float64)
+        least = min(
+            _added(s, (i - 1, i), i + 1) * _curvature(s, (i - 2, i - 1, i), error) / SAFETY
+            for i, error in errors.items()
+            if i + 1 < steps - TAIL
+        )
+        if not self.tolerance < least < math.inf:  # a forecast was good enough, but not finite
+            return None
+        return (
+            f"no forecast was as good as tolerance={self.tolerance:g} asks; tolerance="
+            f"{_rounded_up(least):g} would have skipped a step"
+        )
+
 
 WARM_UP, TAIL = 3, 2
+FEWEST_STEPS = WARM_UP + TAIL + 1
 SAFETY, MOST_GROWTH = 0.9, 2
 
 
@@ -146,12 +177,29 @@ class ControlledVelocity:
         if len(self._runs) < WARM_UP or step + 1 >= tail or step not in self.errors:
             return step + 1
         (p, _), (a, _), _ = self._runs
-        s = self._sigmas
-        curvature = self.errors[step] / abs((s[step] - s[a]) * (s[step] - s[p]))
+        curvature = _curvature(self._sigmas, (p, a, step), self.errors[step])
         added = 0.0
         last = min(step + self._control.max_interval, step + MOST_GROWTH * (step - a) + 1, tail)
         for k in range(step + 1, last):
-            added += abs((s[k + 1] - s[k]) * (s[k] - s[step]) * (s[k] - s[a])) * curvature
+            added += _added(self._sigmas, (a, step), k) * curvature
             if added > SAFETY * self._control.tolerance:
                 return k
         return last
+
+
+def _curvature(s: NDArray[np.floating], runs: tuple[int, int, int], error: float) -> float:
+    """The second divided difference over three runs, from the forecast's error at the last."""
+    p, a, i = runs
+    return float(error / abs((s[i] - s[a]) * (s[i] - s[p])))
+
+
+def _added(s: NDArray[np.floating], runs: tuple[int, int], step: int) -> float:
+    """What forecasting a step from the last two runs adds to the latents, for unit curvature."""
+    a, i = runs
+    return float(abs((s[step + 1] - s[step]) * (s[step] - s[i]) * (s[step] - s[a])))
+
+
+def _rounded_up(value: float) -> float:
+    """To two digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit) * unit

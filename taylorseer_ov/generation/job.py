@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..arrays import Array, Pictures, Tensor
+from ..caching.error_control import ErrorControl
 from ..caching.plan import CachePlan
 from ..caching.policy import CachePolicy
 from ..caching.policy import Recorder as Recorder
@@ -105,6 +106,15 @@ class Job:
         latest = mask[3:][-8:]
         left = self.num_steps - len(mask)
         return sum(mask) + round(left * (sum(latest) + 2) / (len(latest) + 4))
+
+    def idle_reason(self, denoised: Denoised) -> str | None:
+        """Say why an error control skipped no step and what would help, None if there is no need.
+
+        Other caches that skip nothing are warned of before the first step.
+        """
+        if not isinstance(self.cache, ErrorControl):
+            return None
+        return self.cache.idle_reason(self.sigmas, denoised.mask, denoised.forecast_errors)
 
 
 class Preparing(Protocol):

@@ -10,7 +10,7 @@ from ..caching.account import Account
 from ..caching.plan import CachePlan
 from ..caching.schedule import schedule_text
 from ..version import installed_version
-from .job import Choice, Generated, Job
+from .job import Choice, Denoised, Generated, Job
 from .setup import Devices
 
 
@@ -91,7 +91,7 @@ class GenerationReport:
         return cls(
             backend=choice.backend,
             backend_reason=choice.reason,
-            cache=job.cache_name,
+            cache=_cache(job, denoised),
             schedule=_schedule(job, denoised.mask),
             forecast_errors=denoised.forecast_errors,
             rescued_steps=denoised.rescued_steps,
@@ -188,6 +188,11 @@ class GenerationReport:
             f"{self.openvino_genai_version or 'not installed'}",
         ]
         return "\n".join(lines)
+
+
+def _cache(job: Job, denoised: Denoised) -> str:
+    idle = job.idle_reason(denoised)
+    return job.cache_name if idle is None else f"{job.cache_name}; it skipped no step: {idle}"
 
 
 def _schedule(job: Job, taken: tuple[bool, ...]) -> str:

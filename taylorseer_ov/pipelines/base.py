@@ -14,6 +14,7 @@ from ..arrays import Tensor, as_tensor
 from ..caching.decision import resolve_cache
 from ..caching.occasion import Occasion
 from ..caching.policy import Recorder
+from ..caching.schedule import InactiveCacheWarning
 from ..checks import text
 from ..flux.initial_image import initial_image
 from ..flux.latents import packed_latents
@@ -27,6 +28,7 @@ from ..generation.settings import GenerationSettings, ImageGenerationConfig, is_
 from ..newer_typing import Unpack
 from ..pictures.recipe import Recipe
 from ..pictures.result import GenerationResult
+from ..warning import warn
 from .assembling import AssembledPipeline
 from .other_models import OtherModels
 from .prompts import warn_about_prompt
@@ -115,6 +117,12 @@ class FluxPipeline(AssembledPipeline, OtherModels):
             job, drawn, choice: what was asked of a backend, what it gave, and which one it was.
             total_s: seconds of the whole call, without loading.
         """
+        idle = job.idle_reason(drawn.denoised)
+        if idle is not None:
+            warn(
+                f"caching was inactive, all {job.num_steps} steps ran the transformer: {idle}",
+                InactiveCacheWarning,
+            )
         devices, load_s = self._backends.setup.devices, self._backends.load_s + drawn.load_s
         self._report = GenerationReport.of(
             job, drawn, choice, devices, total_s=total_s, load_s=load_s

@@ -9,6 +9,7 @@ from scripts.demo.evaluate import choose_scenes
 from taylorseer_ov import (
     CachePlan,
     ErrorControl,
+    InactiveCacheWarning,
     TaylorSeerCacheConfig,
     Text2ImagePipeline,
     demo_model_path,
@@ -17,7 +18,7 @@ from taylorseer_ov.caching.cached_velocity import CachedVelocity, start_cache
 from taylorseer_ov.caching.policy import CachePolicy, NotFiniteError
 from taylorseer_ov.flux.sampling import NoiseLevels, euler
 from taylorseer_ov.pipelines.encoding import Conditioning
-from tests.common import F32
+from tests.common import F32, PROMPT
 
 pytestmark = pytest.mark.once
 
@@ -83,6 +84,62 @@ def test_it_beats_the_fixed_schedule_with_as_many_runs():
     latents, stand_in = run(ErrorControl(1e-3), velocity)
     assert sum(stand_in.mask) <= plan.transformer_runs
     assert np.abs(latents - expected).max() < fixed
+
+
+def idle_reason(control, stand_in, sigmas=SIGMAS):
+    return control.idle_reason(sigmas, stand_in.mask, stand_in.errors)
+
+
+@given(st.floats(0.05, 3), st.sampled_from([6, 7, 12, 28]))
+@settings(deadline=None)
+def test_the_tolerance_named_where_none_is_skipped_skips_and_a_smaller_one_does_not(
+    curvature, steps
+):
+    sigmas, velocity = np.linspace(1, 0, steps + 1), field(curvature)
+    control = ErrorControl(1e-9)
+    _, stand_in = run(control, velocity, sigmas)
+    assert all(stand_in.mask)
+    reason = idle_reason(control, stand_in, sigmas)
+    assert "no forecast was as good as tolerance=1e-09 asks; tolerance=" in reason
+    named = float(reason.split("tolerance=")[-1].split()[0])
+    _, stand_in = run(ErrorControl(named), velocity, sigmas)
+    assert not all(stand_in.mask)
+    assert idle_reason(ErrorControl(named), stand_in, sigmas) is None
+    # it is rounded up to two digits
+    assert all(run(ErrorControl(named * 0.9), velocity, sigmas)[1].mask)
+
+
+def test_there_is_nothing_to_say_where_zero_was_asked_for_or_steps_were_left_out():
+    control = ErrorControl(0)
+    assert idle_reason(control, run(control, field(1))[1]) is None
+    _, stand_in = run(ErrorControl(1e-9), field(1))
+    assert ErrorControl(1e-9).idle_reason(SIGMAS, stand_in.mask[:9], stand_in.errors) is None
+
+
+def test_in_so_few_steps_no_tolerance_would_do():
+    sigmas = np.linspace(1, 0, 6)
+    _, stand_in = run(ErrorControl(100.0), field(1), sigmas)
+    assert all(stand_in.mask)
+    assert "the first 3 and the last 2 steps; take 6 or more" in idle_reason(
+        ErrorControl(100.0), stand_in, sigmas
+    )
+
+
+def test_a_pipeline_warns_and_reports_when_no_step_was_skipped(pipeline):
+    asked = {"num_inference_steps": 9, "rng_seed": 1}
+    with pytest.warns(InactiveCacheWarning, match="all 9 steps ran the transformer") as caught:
+        report = pipeline.generate(PROMPT, cache=ErrorControl(1e-7), **asked).report
+    (warning,) = caught
+    reason = str(warning.message).partition("transformer: ")[2]
+    assert report.cache == (
+        f"ErrorControl(tolerance=1e-07, max_interval=6); it skipped no step: {reason}"
+    )
+    named = float(reason.split("tolerance=")[-1].split()[0])
+    report = pipeline.generate(PROMPT, cache=ErrorControl(named), **asked).report
+    assert "." in report.schedule
+    assert report.cache == f"ErrorControl(tolerance={named}, max_interval=6)"
+    stopped = {"callback": lambda step, *_: step == 4}
+    pipeline.generate(PROMPT, cache=ErrorControl(1e-7), **asked, **stopped)  # without a warning
 
 
 def test_errors_are_recorded_by_step():
