@@ -22,8 +22,9 @@ from collections.abc import Sequence
 
 from . import batch, calibrate, compare, completion, doctor, export, generate, info
 from .console import Console, MisuseError
+from .interrupts import INTERRUPTED, LeftWorkingError, end_on_interrupt, leave
 
-MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
+MISUSE, FAILURE = 2, 1
 COMMANDS = (generate, batch, compare, calibrate, export, info, doctor, completion)
 
 
@@ -35,15 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     _print_every_character()
     arguments = parse(argv)
     console = Console(json=arguments.json, quiet=arguments.quiet)
-    with warnings.catch_warnings():
+    with end_on_interrupt(), warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
         try:
             return int(arguments.run(arguments, console) or 0)
         except (MisuseError, ValueError, TypeError, FileNotFoundError, FileExistsError) as error:
             return _fail(error, MISUSE, arguments.debug, console)
-        except KeyboardInterrupt:
-            return _fail(RuntimeError("stopped"), INTERRUPTED, False, console)
+        except KeyboardInterrupt as stopped:
+            console.fail("stopped", INTERRUPTED)
+            if isinstance(stopped, LeftWorkingError):
+                leave()
+            return INTERRUPTED
         except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILURE

@@ -103,6 +103,11 @@ def _draw(
     from ..batch.run import BadLinesError, run_batch
 
     time_left = _TimeLeft(console)
+
+    def progress(stage: str, done: int, of: int, seconds: float) -> None:
+        stop.begin()
+        time_left(stage, done, of, seconds)
+
     try:
         outcomes = run_batch(
             pipeline,
@@ -112,7 +117,7 @@ def _draw(
             skip_bad_lines=arguments.skip_bad_lines,
             metadata=not arguments.no_metadata,
             stop=stop,
-            progress=time_left,
+            progress=progress,
         )
     except BadLinesError as error:
         raise _misuse(error, len(lines), console) from error

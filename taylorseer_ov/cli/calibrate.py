@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..caching.calibrated_plans import write_plans
     from ..caching.calibration import calibrate
     from ..learned_files import target_folder
+    from .interrupts import in_thread
 
     options.take_words(arguments, "model")
     prompts = options.read_lines(arguments.prompts)
@@ -66,7 +68,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     usual = pipeline.get_generation_config().num_inference_steps
     steps = settings.pop("num_inference_steps", usual)
     with typed():
-        plans = calibrate(
+        learning = partial(
+            calibrate,
             pipeline,
             prompts,
             steps,
@@ -76,6 +79,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             say=console.say,
             **settings,
         )
+        plans = in_thread(learning)
     path = write_plans(pipeline.folder, plans, into=arguments.into)
     console.say("no plan is kept" if path is None else f"wrote {path}")
     console.event(
@@ -98,11 +102,11 @@ def _fit_preview(
 ) -> None:
     from ..pictures.preview_fit import fit_preview
     from ..pictures.preview_map import present_preview, write_preview
+    from .interrupts import in_thread
 
     present = present_preview(pipeline.folder, arguments.into)
-    preview = fit_preview(
-        pipeline, prompts, first_seed=arguments.seed, present=present, say=console.say, **settings
-    )
+    given = {"first_seed": arguments.seed, "present": present, "say": console.say}
+    preview = in_thread(partial(fit_preview, pipeline, prompts, **given, **settings))
     path = None
     if preview is not present:
         path = write_preview(pipeline.folder, preview, into=arguments.into)

@@ -88,15 +88,15 @@ def _draw_all(
     console: Console,
 ) -> int | None:
     """Draw and save a picture for each seed; 130 if stopped."""
-    from .interrupts import in_thread, stop_on_interrupt
+    from .interrupts import stop_on_interrupt
 
     result = None
     with stop_on_interrupt() as stop:
         for seed in seeds:
             seeded = settings | {"rng_seed": seed}
             preview = _preview(pipeline, seeded, arguments.preview, len(seeds) > 1, console)
-            drawing = partial(draw, pipeline, seeded | preview, console, title="drawing")
-            result = in_thread(partial(drawing, stop=stop, before=result))
+            asked = seeded | preview
+            result = draw(pipeline, asked, console, title="drawing", stop=stop, before=result)
             saving.save(result, target, arguments, console)
             if stop():
                 return 130
@@ -174,10 +174,22 @@ def draw(
     stop: StopRequest | None = None,
     before: GenerationResult | None = None,
 ) -> GenerationResult:
-    """Draw a picture and show how far it is; the one `before` tells how long decoding takes."""
+    """Draw a picture and show how far it is; the one `before` tells how long decoding takes.
+
+    In another thread, so that Ctrl-C is heard while models load.
+    """
+    from .interrupts import in_thread
+
     decoding_s = None if before is None else before.report.vae_s
     with typed(), console.progress(title, decoding_s) as progress:
-        result = pipeline.generate(progress=progress, stop=stop, **settings)
+
+        def run_done(done: int, runs: int) -> None:
+            if stop is not None:
+                stop.begin()
+            progress(done, runs)
+
+        drawing = partial(pipeline.generate, progress=run_done, stop=stop, **settings)
+        result = in_thread(drawing)
         runs = result.report.computed_steps
         progress(runs, runs)
     return result

@@ -44,10 +44,15 @@ class TimeLeft:
 
 
 class StopRequest:
-    """Whether a person has asked to stop; call it to know."""
+    """Whether a person has asked to stop; call it to know.
+
+    Attributes:
+        has_begun: whether there is something that stopping could save.
+    """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
+        self.has_begun = False
 
     def __call__(self) -> bool:
         return self._asked.is_set()
@@ -55,3 +60,7 @@ class StopRequest:
     def ask(self) -> None:
         """Ask to stop after the step that is under way."""
         self._asked.set()
+
+    def begin(self) -> None:
+        """Say that there is something now that stopping could save."""
+        self.has_begun = True
