@@ -72,10 +72,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     if recipe is not None:
         again.warn_of_differences(recipe, pipeline, pictures, console)
     usual = pipeline.get_generation_config()
-    settings = inputs.in_size(usual, pictures, _settings(recipe, arguments, usual.cache))
-    asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
-    saving.check_size(target, arguments, asked)
-    seeds = _seeds(arguments, asked)
+    with typed():
+        settings = inputs.in_size(usual, pictures, _settings(recipe, arguments, usual.cache))
+        asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
+        saving.check_size(target, arguments, asked)
+        seeds = _seeds(arguments, asked)
     return _draw_all(pipeline, settings, seeds, target, arguments, console)
 
 

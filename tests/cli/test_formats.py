@@ -45,7 +45,7 @@ def test_a_picture_of_any_format_is_told_about_and_drawn_again(name, tmp_path, c
         (["--num-images", "0"], "--num-images must be at least 1, got 0"),
         (["--num-images", "3", "--seed", "1", "2"], "--num-images 3 counts on from one --seed; 2"),
         (["--num-images", "2", "--seed", "4294967295"], "from 0 to 4294967295, got 4294967296"),
-        (["--seed", "1", "-5"], "rng_seed must be a whole number from 0 to 4294967295, got -5"),
+        (["--seed", "1", "-5"], "--seed must be a whole number from 0 to 4294967295, got -5"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_models_load(
