@@ -6,6 +6,7 @@ from .preview_fit import fit_preview as fit_preview
 from .preview_map import LatentPreview as LatentPreview
 from .preview_map import read_preview as read_preview
 from .preview_map import write_preview as write_preview
+from .quality import gmsd as gmsd
 from .quality import psnr as psnr
 from .quality import ssim as ssim
 from .recipe import Recipe as Recipe
