@@ -7,7 +7,6 @@ runs at a time.
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from taylorseer_ov.pictures.page import data_uri, page
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,6 @@ def build_page(summary: dict[str, Any], examples: Sequence[Example], plot: bytes
         reverse=True,
     )
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{TITLE}</title><style>{STYLE}</style></head><body><main>",
         f"<header><h1>{TITLE}</h1>{_introduction(summary)}</header>",
     ]
     if uncached is not None:
@@ -81,11 +78,10 @@ def build_page(summary: dict[str, Any], examples: Sequence[Example], plot: bytes
     if plot is not None:
         parts.append(
             '<section><h2>Likeness over transformer runs</h2><img class="plot" '
-            f'src="{_data_uri(plot)}" alt="Likeness of latents and pictures over transformer '
+            f'src="{data_uri(plot)}" alt="Likeness of latents and pictures over transformer '
             'runs; the table has the figures"></section>'
         )
-    parts += [_table(summary["methods"]), f"</main><script>{SCRIPT}</script></body></html>"]
-    return "\n".join(parts)
+    return page(TITLE, [*parts, _table(summary["methods"])], STYLE, SCRIPT)
 
 
 TITLE = "Skipping transformer runs: what it does to the picture"
@@ -154,7 +150,7 @@ def _card(shown: Shown) -> str:
     if "." not in shown.schedule and shown.psnr_db >= 100:
         figures = '<span class="figures">the picture to be like</span>'
     return (
-        f'<figure data-name="{escape(name)}"><img src="{_data_uri(png(shown.picture))}" '
+        f'<figure data-name="{escape(name)}"><img src="{data_uri(png(shown.picture))}" '
         f'alt="{escape(name)}"><figcaption><span class="name">{escape(shown.family)}</span>'
         f'<span class="setting">{escape(shown.setting)}, {shown.runs} runs</span>'
         f"{figures}{wrong}{_timeline(shown.schedule)}"
@@ -176,10 +172,6 @@ def png(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def _data_uri(image: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
 
 
 def _decibels(value: float | None) -> str:

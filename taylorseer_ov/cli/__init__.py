@@ -1,11 +1,12 @@
 """The command line, `taylorseer-ov COMMAND`: one module for each command.
 
-A command's module adds its parser in `add_to` and names what runs it. `options` has what several
-commands share, `properties` OpenVINO's of them, `inputs` the pictures to draw from, `again` what a
-picture of ours says instead, `saving` where pictures go, `console` says everything to people in
-lines and to programs in events, `wording` turns what the library says of its arguments into
-sentences about options, `interrupts` Ctrl-C into a request to stop. What a command does is done in
-the other rooms: here are only words, options, exit statuses and the reading of prompt files.
+A command's module adds its parser in `add_to` and names what runs it (`compare_folders` is the
+other half of `compare`). `options` has what several commands share, `properties` OpenVINO's of
+them, `inputs` the pictures to draw from, `again` what a picture of ours says instead, `saving`
+where pictures go, `console` says everything to people in lines and to programs in events, `wording`
+turns what the library says of its arguments into sentences about options, `interrupts` Ctrl-C into
+a request to stop. What a command does is done in the other rooms: here are only words, options,
+exit statuses and the reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.

@@ -1,4 +1,7 @@
-"""`taylorseer-ov compare`: what caching saves and what it costs, for one picture or for many."""
+"""`taylorseer-ov compare`: what caching saves and what it costs, for one picture or for many.
+
+Given two folders instead of a model and a prompt, it compares the pictures in them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import options
+from . import compare_folders, options
 from .console import Console, MisuseError
 from .generate import draw
 
@@ -24,7 +27,8 @@ SHORT_S, MOST_PAIRS = 2.0, 5
 def add_to(commands: Any) -> argparse.ArgumentParser:
     """Add the command and its options."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "compare", help="draw uncached and cached, and show what caching saved and cost"
+        "compare",
+        help="draw uncached and cached, and show what caching saved and cost; or DIR DIR",
     )
     options.add_words(parser)
     parser.add_argument(
@@ -34,6 +38,13 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         help="a prompt a line: a table of likeness for every --cache, and no pictures",
     )
     parser.add_argument("--seed", type=int, nargs="+", help="seeds of the noise (default: 42)")
+    parser.add_argument(
+        "-o",
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="of two folders of pictures, given as DIR DIR: a page that shows all pairs",
+    )
     parser.add_argument("--output-dir", type=Path, default=Path(), help="default: this folder")
     parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
     options.add_settings_options(parser)
@@ -45,6 +56,11 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Compare."""
+    if compare_folders.are_folders(arguments):
+        compare_folders.run(arguments, console)
+        return
+    if arguments.page is not None:
+        raise MisuseError("--page is of two folders of pictures; give both as words")
     if arguments.prompts is not None:
         options.take_words(arguments, "model")
         _compare_many(arguments, console)

@@ -4,8 +4,9 @@ A result holds pixels and the report of them and saves them (`result`, `names`) 
 `formats`; inside, a recipe tells how to draw the same picture again (`recipe`), as one of the
 `texts` in the chunks of a PNG file (`png`) or the Exif block of a JPEG or WebP file (`exif`).
 `quality` measures how alike two pictures are (calibration judges latents itself) and `comparison`
-shows it. Previews show a picture under way without the VAE (`preview`), by a map from latents to
-colours (`preview_map`) that is fitted to a model once (`preview_fit`).
+shows it; `pairs` does so for two folders of them, and `pairs_page` shows them on a `page`. Previews
+show a picture under way without the VAE (`preview`), by a map from latents to colours
+(`preview_map`) that is fitted to a model once (`preview_fit`).
 
 May import `generation`, `caching`, `flux` and the ground. What draws is handed in: this room asks
 for it by small protocols and knows no pipeline.

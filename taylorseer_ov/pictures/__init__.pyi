@@ -1,4 +1,10 @@
 from .comparison import comparison_picture as comparison_picture
+from .pairs import PairLikeness as PairLikeness
+from .pairs import Pairs as Pairs
+from .pairs import pair_likeness as pair_likeness
+from .pairs import pair_pictures as pair_pictures
+from .pairs import summarize_pairs as summarize_pairs
+from .pairs_page import pairs_html as pairs_html
 from .preview import Previewer as Previewer
 from .preview import preview_callback as preview_callback
 from .preview import save_previews as save_previews

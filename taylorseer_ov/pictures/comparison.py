@@ -66,10 +66,16 @@ def _panels(
         for result in (baseline, cached)
     ]
     first, second = baseline.data[0], cached.data[0]
-    difference = np.abs(first.astype(np.int16) - second) * AMPLIFICATION
     likeness = f"PSNR {psnr(first, second):.1f} dB, SSIM {ssim(first, second):.4f}"
-    amplified = np.minimum(difference, 255).astype(np.uint8)
+    amplified = amplified_difference(first, second)
     return [*shown, (amplified, f"difference x{AMPLIFICATION}: {likeness}")]
+
+
+def amplified_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how much pictures of one shape differ, 8 times brighter."""
+    difference = np.abs(first.astype(np.int16) - second) * AMPLIFICATION
+    amplified: NDArray[np.uint8] = np.minimum(difference, 255).astype(np.uint8)
+    return amplified
 
 
 def _draw_legend(

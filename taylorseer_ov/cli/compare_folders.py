@@ -1,0 +1,113 @@
+"""`taylorseer-ov compare DIR DIR`: how alike pictures are that are drawn already."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options
+from .console import Console, MisuseError
+
+if TYPE_CHECKING:
+    from ..pictures.pairs import PairLikeness
+
+# of `compare`, what two folders have use for
+USED = {"words", "page", "json", "quiet", "debug", "run", "parser"}
+MOST_TOLD = 10  # of what is left out; the page and the events have all
+
+
+def are_folders(arguments: argparse.Namespace) -> bool:
+    """Whether two folders are given in the place of a model and a prompt."""
+    folders = [Path(word) for word in arguments.words]
+    return (
+        len(folders) == 2
+        and arguments.model is None
+        and all(folder.is_dir() for folder in folders)
+        and not (folders[0] / "model_index.json").exists()
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Compare all pairs; say what each measure is and write the page, if there is to be one."""
+    from ..pictures.pairs import pair_pictures
+
+    unused = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(arguments).items()
+        if name not in USED and value not in (None, False, Path())
+    ]
+    if unused:
+        raise MisuseError(f"two folders are compared as they are, without {', '.join(unused)}")
+    folders = arguments.words
+    page = None if arguments.page is None else _check_page(arguments.page)
+    found = pair_pictures(*folders)
+    pairs, left_out = _compare(found.pairs, console)
+    left_out = found.left_out + left_out
+    for sentence in left_out[:MOST_TOLD]:
+        console.warn(f"left out: {sentence}")
+    if len(left_out) > MOST_TOLD:
+        console.warn(f"left out: {len(left_out) - MOST_TOLD} more")
+    if not pairs:
+        raise MisuseError(f"{folders[0]} and {folders[1]} have no pictures of one name and size")
+    _tell(pairs, left_out, console)
+    if page is not None:
+        _write_page(page, folders, pairs, left_out, console)
+
+
+def _check_page(path: Path) -> Path:
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise MisuseError(f"the page must end in .html, got {str(path)!r}")
+    if path.exists():
+        raise MisuseError(f"{path} exists already; choose another --page")
+    options.writable_folder(path.parent, "--page")
+    return path
+
+
+def _compare(
+    files: list[tuple[Path, Path]], console: Console
+) -> tuple[list[PairLikeness], list[str]]:
+    """Measure every pair, and say of which that is not possible."""
+    from tqdm import tqdm
+
+    from ..pictures.pairs import pair_likeness
+
+    pairs, left_out = [], []
+    # None: only a terminal is shown how far it is
+    for first, second in tqdm(
+        files, "comparing", disable=True if console.json or console.quiet else None
+    ):
+        try:
+            pair = pair_likeness(first, second)
+        except ValueError as error:
+            left_out.append(str(error))
+            continue
+        pairs.append(pair)
+        console.event("pair", **pair.to_dict())
+    return pairs, left_out
+
+
+def _tell(pairs: list[PairLikeness], left_out: list[str], console: Console) -> None:
+    from ..pictures.pairs import summarize_pairs
+    from ..pictures.pairs_page import MEASURES
+
+    summary = summarize_pairs(pairs)
+    console.say(f"{len(pairs)} pairs; tenth: where the worst tenth of them begins")
+    console.say(f"{'':20}{'mean':>10}{'tenth':>10}{'worst':>10}  worst pair")
+    for name, (title, form) in MEASURES.items():
+        row = summary[name]
+        told = "".join(f"{form.format(row[k]):>10}" for k in ("mean", "worst_tenth", "worst"))
+        console.say(f"{title:20}{told}  {row['worst_pair']}")
+    console.event("summary", pairs=len(pairs), left_out=left_out, measures=summary)
+
+
+def _write_page(
+    path: Path, folders: list[str], pairs: list[PairLikeness], left_out: list[str], console: Console
+) -> None:
+    from ..files import write_new
+    from ..pictures.pairs_page import pairs_html
+
+    html = pairs_html(folders, pairs, left_out)
+    write_new(path, html.encode("utf-8", "replace"))
+    console.say(f"wrote {path}")
+    console.event("page", path=str(path))
