@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..pictures.pairs import PairLikeness
 
 # of `compare`, what two folders have use for
-USED = {"words", "page", "json", "quiet", "debug", "run", "parser"}
+USED = {"words", "page", "json", "quiet", "debug", "run", "parser", "otherwise"}
 MOST_TOLD = 10  # of what is left out; the page and the events have all
 
 
