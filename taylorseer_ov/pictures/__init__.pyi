@@ -18,3 +18,4 @@ from .quality import ssim as ssim
 from .recipe import Recipe as Recipe
 from .recipe import RecipeError as RecipeError
 from .result import GenerationResult as GenerationResult
+from .texts import RecipeLeftOutWarning as RecipeLeftOutWarning

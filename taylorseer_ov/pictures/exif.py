@@ -18,8 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
-from ..warning import warn
-from .texts import MOST_PARTS, MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, inflate
+from .texts import MOST_PARTS, MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY, inflate, warn_left_out
 
 PREFIX = b"Exif\0\0"
 MOST_IN_JPEG = 65533 - len(PREFIX)  # bytes of a block
@@ -29,10 +28,6 @@ BYTES = (1, 2, UNDEFINED)  # kinds of values that are read as bytes
 UNICODE = b"UNICODE\0"
 LEAST_COMMENT = 2048  # bytes that are kept free for it
 OURS = RECIPE_KEY.encode() + b"\0"
-
-
-class RecipeLeftOutWarning(UserWarning):
-    """A picture was written without its recipe, for which the format has no room."""
 
 
 # --- written ---------------------------------------------------------------------------------
@@ -49,12 +44,7 @@ def exif_block(texts: Mapping[str, str], most: int = MOST_TEXT) -> bytes:
     if RECIPE_KEY in texts:
         values[NOTE_TAG] = OURS + zlib.compress(texts[RECIPE_KEY].encode())
         if len(_directory(values)) + LEAST_COMMENT > most:
-            size = len(values.pop(NOTE_TAG))
-            warn(
-                f"this picture's file is without its recipe, whose {size} bytes are too many for "
-                "its format; PNG has room for it",
-                RecipeLeftOutWarning,
-            )
+            warn_left_out(len(values.pop(NOTE_TAG)), "a JPEG file; PNG and WebP have room")
     if PARAMETERS_KEY in texts:
         values[COMMENT_TAG] = UNICODE
         room = most - len(_directory(values))

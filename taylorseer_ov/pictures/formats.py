@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import exif, png
+from .texts import MOST_TEXT, RECIPE_KEY, warn_left_out
 
 Format = Literal["png", "jpg", "webp"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -75,6 +76,9 @@ def encode(pixels: NDArray[np.uint8], texts: Mapping[str, str], format: Format) 
 
     height, width, _ = pixels.shape
     check_format(format, width, height)
+    if (size := len(texts.get(RECIPE_KEY, ""))) > MOST_TEXT:
+        warn_left_out(size, "any file")
+        texts = {name: text for name, text in texts.items() if name != RECIPE_KEY}
     if format == "png":
         return png.encode_png(pixels, texts)
     buffer, options = io.BytesIO(), {}

@@ -12,9 +12,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from taylorseer_ov import Recipe, RecipeError, psnr
-from taylorseer_ov.pictures.exif import RecipeLeftOutWarning, exif_block
+from taylorseer_ov.pictures.exif import exif_block
 from taylorseer_ov.pictures.formats import encode, format_of, read_texts
-from taylorseer_ov.pictures.texts import MOST_TEXT
+from taylorseer_ov.pictures.texts import MOST_TEXT, RecipeLeftOutWarning
 from tests.common import PROMPT
 from tests.pictures.common import pixels
 
@@ -135,7 +135,7 @@ def test_a_long_prompt_is_cut_for_other_programs_in_jpeg_but_not_in_the_recipe(d
 def test_a_recipe_without_room_is_left_out_with_a_warning(tmp_path):
     noise = random.Random(0).randbytes(70_000).hex()
     texts = {"parameters": "a cat\nSteps: 4", "taylorseer_ov": noise}
-    with pytest.warns(RecipeLeftOutWarning, match="too many for its format; PNG has room"):
+    with pytest.warns(RecipeLeftOutWarning, match="too many for a JPEG file; PNG and WebP"):
         jpeg = encode(GREY, texts, "jpg")
     for format, data in (("jpg", jpeg), ("webp", encode(GREY, texts, "webp"))):
         path = tmp_path / f"long.{format}"
@@ -144,6 +144,14 @@ def test_a_recipe_without_room_is_left_out_with_a_warning(tmp_path):
         assert found.pop("taylorseer_ov", noise) == noise
         assert found == {"parameters": "a cat\nSteps: 4"}
         assert format == "jpg" or "taylorseer_ov" in read_texts(path)
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "webp"])
+def test_a_recipe_that_would_not_be_read_is_not_written(format, tmp_path):
+    texts = {"parameters": "a cat", "taylorseer_ov": " " * (MOST_TEXT + 1)}
+    with pytest.warns(RecipeLeftOutWarning, match="whose 1048577 bytes are too many for any file"):
+        (tmp_path / "x").write_bytes(encode(GREY, texts, format))
+    assert read_texts(tmp_path / "x") == {"parameters": "a cat"}
 
 
 @pytest.mark.parametrize("format", ["png", "jpg", "webp"])
