@@ -12,6 +12,7 @@ from .caching.calibrated_plans import write_plans as write_plans
 from .caching.calibration import calibrate as calibrate
 from .caching.config import TaylorSeerCacheConfig as TaylorSeerCacheConfig
 from .caching.error_control import ErrorControl as ErrorControl
+from .caching.limit import limit_forecasts as limit_forecasts
 from .caching.plan import CachePlan as CachePlan
 from .caching.presets import CalibrationWarning as CalibrationWarning
 from .caching.schedule import InactiveCacheWarning as InactiveCacheWarning

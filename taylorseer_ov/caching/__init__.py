@@ -23,6 +23,7 @@ decides during the generation, and makes the same rows one at a time.
 | `cached_velocity` | begin a generation with a plan or a policy; apply a plan |
 | `decision` | from what a caller asked for, or JSON holds, to what decides |
 | `presets` | plans by name: "high", "balanced", "fast" |
+| `limit` | at most so many forecasts in a row, whatever caches |
 | `occasion` | sigmas, size and guidance scale of the generation that is decided for |
 | `calibration` | learn plans: draw, fit, draw with the fit, choose by the held-out latents |
 | `recording` | draw for calibration, in memory that does not grow with the picture |

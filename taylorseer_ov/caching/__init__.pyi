@@ -4,11 +4,13 @@ from .calibrated_plans import write_plans as write_plans
 from .calibration import calibrate as calibrate
 from .config import TaylorSeerCacheConfig as TaylorSeerCacheConfig
 from .error_control import ErrorControl as ErrorControl
+from .limit import limit_forecasts as limit_forecasts
 from .plan import CachePlan as CachePlan
 from .policy import CachePolicy as CachePolicy
 from .policy import NotFiniteError as NotFiniteError
 from .policy import StandIn as StandIn
 from .presets import PRESETS as PRESETS
 from .presets import CalibrationWarning as CalibrationWarning
+from .presets import LimitedPreset as LimitedPreset
 from .schedule import InactiveCacheWarning as InactiveCacheWarning
 from .schedule import step_schedule as step_schedule

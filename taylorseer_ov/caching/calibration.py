@@ -105,11 +105,7 @@ def calibrate(
     present = _present_plans(pipeline, into)
     sigmas = recordable.sigmas(num_inference_steps)
     if len(prompts) < SENSIBLE_PROMPTS:
-        warn(
-            f"{len(prompts)} prompts are few to calibrate on, {held_out} of them to judge by: what "
-            f"is learned may not hold for others; give {SENSIBLE_PROMPTS} or more",
-            CalibrationWarning,
-        )
+        _warn_of_few(len(prompts), held_out)
     say(f"recording {len(prompts)} full runs of {num_inference_steps} steps")
     calibration = Calibration(recordable, prompts, sigmas, held_out, first_seed, present)
     return calibration.choose_each(all_runs, rounds, say)
@@ -252,6 +248,14 @@ def likeness(expected: Array, found: Array) -> float:
     signal = float(np.sum(np.square(expected, dtype=np.float64)))
     error = float(np.sum(np.square(expected - found, dtype=np.float64)))
     return math.inf if error == 0 else 10 * math.log10(signal / error)
+
+
+def _warn_of_few(prompts: int, held_out: int) -> None:
+    warn(
+        f"{prompts} prompts are few to calibrate on, {held_out} of them to judge by: what is "
+        f"learned may not hold for others; give {SENSIBLE_PROMPTS} or more",
+        CalibrationWarning,
+    )
 
 
 def _checked_runs(transformer_runs: Sequence[int] | None, num_inference_steps: int) -> list[int]:

@@ -5,12 +5,12 @@ What can be asked for, and what each becomes:
 | asked for | what decides |
 |---|---|
 | None | a plan that runs the transformer in every step |
-| the name of a preset | a plan, calibrated where there is one (`presets.py`) |
+| a preset, by name or limited | a plan, calibrated where there is one (`presets.py`) |
 | another text | the plan saved in the file of that name |
 | `TaylorSeerCacheConfig`, ours or native's | the plan it makes of the steps (`rows.py`) |
 | `CachePlan` | itself, if it was made for these steps and noise levels |
 | a policy, such as `ErrorControl` | itself |
-| a dictionary, from JSON | what the configuration or the `ErrorControl` with these fields does |
+| a dictionary, from JSON | what the one of these classes does that has these fields |
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from .error_control import ErrorControl
 from .occasion import Occasion
 from .plan import CachePlan
 from .policy import CachePolicy
-from .presets import PRESETS, preset_plan, preset_runs
+from .presets import PRESETS, LimitedPreset, preset_plan, preset_runs
 from .schedule import inactive_reason
 
-Cache = TaylorSeerCacheConfig | CachePlan | CachePolicy | str | None
+Cache = TaylorSeerCacheConfig | CachePlan | CachePolicy | LimitedPreset | str | None
 
 
 class Decision(NamedTuple):
@@ -56,7 +56,7 @@ def as_cache(cache: Any) -> Cache:
         return _from_dict(cache)
     if isinstance(cache, TaylorSeerCacheConfig):
         return copy(cache)
-    if cache is None or isinstance(cache, CachePlan | CachePolicy | str):
+    if cache is None or isinstance(cache, CachePlan | CachePolicy | LimitedPreset | str):
         return cache
     kind = type(cache)
     if kind.__module__.startswith("openvino_genai") and kind.__name__ == "TaylorSeerCacheConfig":
@@ -101,6 +101,10 @@ def resolve_cache(
             return Decision(CachePlan.taylor(possible, occasion.sigmas), str(cache))
         case str() if cache in PRESETS:
             plan, origin = preset_plan(cache, occasion, folder, corrector=no_corrector is None)
+            return Decision(plan, f"{cache}: {origin}")
+        case LimitedPreset(preset, limit):
+            corrector = no_corrector is None
+            plan, origin = preset_plan(preset, occasion, folder, corrector=corrector, limit=limit)
             return Decision(plan, f"{cache}: {origin}")
         case str():
             plan = load_plan(cache)
@@ -154,11 +158,12 @@ def _fitting(plan: CachePlan, occasion: Occasion, no_corrector: str | None) -> C
 
 # --- dictionaries --------------------------------------------------------------------------------
 
-FromFields = TaylorSeerCacheConfig | ErrorControl
+FromFields = TaylorSeerCacheConfig | ErrorControl | LimitedPreset
 # by the fields that a dictionary may have
 ACCEPTORS: dict[tuple[str, ...], Callable[[Mapping[str, Any]], FromFields]] = {
     tuple(field.name for field in fields(TaylorSeerCacheConfig)): TaylorSeerCacheConfig.from_dict,
     tuple(field.name for field in fields(ErrorControl)): ErrorControl.from_dict,
+    tuple(field.name for field in fields(LimitedPreset)): LimitedPreset.from_dict,
 }
 
 

@@ -19,7 +19,7 @@ from ..arrays import Matrix
 from . import plan_json
 from .config import Abscissa, TaylorSeerCacheConfig
 from .rows import noise_levels, taylor_rows
-from .schedule import Schedule, parse_schedule, schedule_text, step_schedule
+from .schedule import Schedule, most_forecasts, parse_schedule, schedule_text, step_schedule
 
 
 class CachePlan:
@@ -150,6 +150,11 @@ class CachePlan:
     def transformer_runs(self) -> int:
         """Number of steps that run the transformer."""
         return sum(self.mask)
+
+    @property
+    def most_forecasts(self) -> int:
+        """How many steps in a row are forecast where these are most."""
+        return most_forecasts(self.mask)
 
     @property
     def is_uncached(self) -> bool:

@@ -11,11 +11,16 @@ used, and a warning says so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks import exact_names, whole_number
 from ..warning import warn
 from .calibrated_plans import PLANS_FILE, CalibratedPlan, ModelFolder, read_plans
 from .occasion import Occasion
 from .plan import CachePlan
-from .schedule import InactiveCacheWarning, spread_runs
+from .schedule import InactiveCacheWarning, most_forecasts, spread_runs
 
 # 14, 10 and 8 of 28 steps.
 PRESETS = {"high": 0.50, "balanced": 0.36, "fast": 0.29}
@@ -32,6 +37,40 @@ class CalibrationWarning(UserWarning):
     """A model has no plan calibrated for just this, or plans are learned of few prompts."""
 
 
+@dataclass(frozen=True)
+class LimitedPreset:
+    """A preset with at most `limit` forecasts in a row: what `limit_forecasts` makes of its name.
+
+    Attributes:
+        preset: its name.
+        limit: at least 1.
+
+    Raises:
+        TypeError, ValueError: if one of them is something else.
+    """
+
+    preset: str
+    limit: int
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
+        object.__setattr__(self, "limit", whole_number("limit", self.limit, 1))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LimitedPreset:
+        """Build from a dictionary with both fields.
+
+        Raises:
+            TypeError, ValueError: for other fields, or a value that is not allowed.
+        """
+        exact_names("cache", values, ("preset", "limit"))
+        return cls(**values)
+
+    def __str__(self) -> str:
+        return f"{self.preset}, at most {self.limit} forecasts in a row"
+
+
 def preset_runs(num_inference_steps: int) -> dict[str, int]:
     """Return the transformer runs of each preset's calibrated plan in so many steps."""
     shares = {name: round(share * num_inference_steps) for name, share in PRESETS.items()}
@@ -39,12 +78,19 @@ def preset_runs(num_inference_steps: int) -> dict[str, int]:
 
 
 def preset_plan(
-    name: str, occasion: Occasion, folder: ModelFolder, *, corrector: bool = True
+    name: str,
+    occasion: Occasion,
+    folder: ModelFolder,
+    *,
+    corrector: bool = True,
+    limit: int | None = None,
 ) -> tuple[CachePlan, str]:
     """Return the plan that a preset takes, and where it comes from.
 
     Args:
         corrector: whether plans with one are possible.
+        limit: how many steps in a row it may forecast, any number if None. A plan that is not
+            calibrated takes more runs for it.
 
     Raises:
         ValueError: if the file of the model's plans is damaged, or for other weights.
@@ -64,12 +110,16 @@ def preset_plan(
     plans = [
         learned for learned in read_plans(folder) if corrector or not learned.plan.has_corrector
     ]
+    kind = "corrected Taylor" if corrector else "Taylor"
     learned = _most_alike(runs, occasion, plans)
     if learned is None:
         _warn_of_plans_for_others(name, runs, occasion, plans)
-        kind = "corrected Taylor" if corrector else "Taylor"
-        plan = _uncalibrated(runs, occasion, corrector)
+        plan = _uncalibrated(runs, occasion, corrector, limit)
         return plan, f"{kind}, not calibrated for these steps and size"
+    most = learned.plan.most_forecasts
+    if limit is not None and most > limit:
+        plan = _uncalibrated(runs, occasion, corrector, limit)
+        return plan, f"{kind}, since the calibrated plan forecasts {most} steps in a row"
     origin = "" if learned.source == folder.path / PLANS_FILE else ", by this user"
     differences = learned.differences(occasion)
     if not differences:
@@ -89,8 +139,16 @@ def plan_without(runs: int, occasion: Occasion, plans: list[CalibratedPlan]) -> 
     return _uncalibrated(runs, occasion, True) if learned is None else learned.plan
 
 
-def _uncalibrated(runs: int, occasion: Occasion, corrector: bool) -> CachePlan:
-    schedule = spread_runs(occasion.steps, max(runs, min(FEWEST_RUNS, occasion.steps)))
+def _uncalibrated(
+    runs: int, occasion: Occasion, corrector: bool, limit: int | None = None
+) -> CachePlan:
+    steps = occasion.steps
+    fewest = max(runs, min(FEWEST_RUNS, steps))
+    schedule = next(
+        spread
+        for spread in (spread_runs(steps, more) for more in range(fewest, steps + 1))
+        if limit is None or most_forecasts(spread) <= limit
+    )
     return CachePlan.from_mask(schedule, occasion.sigmas, abscissa="sigma", corrector=corrector)
 
 

@@ -83,6 +83,11 @@ def native_schedules(num_inference_steps: int, transformer_runs: int) -> set[Sch
     return found
 
 
+def most_forecasts(mask: Sequence[bool]) -> int:
+    """Return how many steps in a row are forecast where these are most."""
+    return max(map(len, schedule_text(mask).split("C")))
+
+
 def schedule_text(mask: Sequence[bool]) -> str:
     """Write a schedule as text: `C` for a computed step, `.` for a predicted one."""
     return "".join("C" if computed else "." for computed in mask)

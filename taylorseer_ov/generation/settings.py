@@ -115,7 +115,8 @@ class ImageGenerationConfig:
         generator: draws the noise instead of `rng_seed`, and keeps its state between calls.
         cache: a preset ("high", "balanced", "fast"), the path of a saved plan, a
             `TaylorSeerCacheConfig` (ours or openvino_genai's), a `CachePlan`, an `ErrorControl` or
-            another policy, or None for no caching. `taylorseer_config` is native's name for it.
+            another policy, or None for no caching; `limit_forecasts` bounds what they forecast in a
+            row. `taylorseer_config` is native's name for it.
         adapters: an `openvino_genai.AdapterConfig` with LoRA adapters that the constructor was
             given too; None for all of those. openvino_genai ignores the alpha in a file: give
             alpha / rank, times the scale wanted. Native backend only.
