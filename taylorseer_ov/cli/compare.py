@@ -121,9 +121,9 @@ def _tell(
     console: Console,
 ) -> None:
     """Say what both did and what caching did, with the medians of so many runs each."""
-    from ..pictures.quality import psnr, ssim
+    from ..pictures.quality import finite_psnr, ssim
 
-    psnr_db, likeness = psnr(baseline.data, cached.data), ssim(baseline.data, cached.data)
+    psnr_db, likeness = finite_psnr(baseline.data, cached.data), ssim(baseline.data, cached.data)
     report = cached.report
     speed_up = baseline.report.total_s / report.total_s
     for title, result in (("baseline", baseline), ("taylorseer", cached)):
@@ -213,10 +213,10 @@ def _tell_table(rows: list[dict[str, Any]], pictures: int, console: Console) -> 
 def _row(name: str, full: list[GenerationResult], other: list[GenerationResult]) -> dict[str, Any]:
     import statistics
 
-    from ..pictures.quality import psnr, ssim
+    from ..pictures.quality import finite_psnr, ssim
 
     both = list(zip(full, other, strict=True))
-    psnrs = [psnr(a.data, b.data) for a, b in both]
+    psnrs = [finite_psnr(a.data, b.data) for a, b in both]
     ssims = [ssim(a.data, b.data) for a, b in both]
     return {
         "name": name,

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from ..flux.initial_image import read_picture
 from .formats import SUFFIXES
-from .quality import gmsd, psnr, ssim
+from .quality import finite_psnr, gmsd, ssim
 
-MOST_DB = 100.0  # stands for equal, of which the mean of all pairs would be infinite
 # the measures of a pair, and the percentile at which its worst tenth begins
 WORST_TENTH = {"psnr_db": 10, "ssim": 10, "gmsd": 90, "mean_difference": 90, "most_difference": 90}
 
@@ -121,7 +120,7 @@ def pair_likeness(first: Path, second: Path) -> PairLikeness:
         second=second,
         width=a.shape[1],
         height=a.shape[0],
-        psnr_db=min(MOST_DB, psnr(a, b)),
+        psnr_db=finite_psnr(a, b),
         ssim=ssim(a, b),
         gmsd=gmsd(a, b),
         mean_difference=float(difference.mean()),

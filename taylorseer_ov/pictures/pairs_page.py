@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from .comparison import AMPLIFICATION, amplified_difference
 from .page import data_uri, page
-from .pairs import MOST_DB, PairLikeness, read_pixels, summarize_pairs
+from .pairs import PairLikeness, read_pixels, summarize_pairs
+from .quality import MOST_DB
 
 MOST_SHOWN = 200  # pairs whose pictures are on the page, of which each takes some 60 kB
 SIDE = 384  # pixels at most of a picture on the page

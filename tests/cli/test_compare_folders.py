@@ -59,6 +59,14 @@ def test_programs_get_each_pair_and_the_summary(folders, capsys):
     assert summary["measures"]["gmsd"]["worst"] == pairs[1]["gmsd"]
 
 
+def test_likeness_of_equal_pictures_is_a_number_of_json(tmp_path, capsys):
+    command = ["compare", "demo", "a large red circle on black", "--steps", "2", "--cache", "off"]
+    assert main([*command, "--json", "--output-dir", str(tmp_path)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    event = json.loads(last, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (event["event"], event["psnr_db"]) == ("comparison", 100)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
