@@ -39,14 +39,26 @@ def check_target(arguments: argparse.Namespace, pictures: int) -> Path:
     from ..pictures.formats import format_of
 
     output: Path = arguments.output
+    taken = _is_taken(output)
     if format_of(output, arguments.format) is None:
         return options.writable_folder(output, "--output")
-    if output.exists():
+    if taken:
         raise MisuseError(f"{output} exists already; choose another --output")
     if pictures > 1:
         raise MisuseError(f"--output {output} is one file, for {pictures} pictures give a folder")
     options.writable_folder(output.parent, "--output")
     return output
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether there is a file, folder or link of this name, which must be one that can be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise MisuseError(f"{path} is no name for a file ({error.strerror})") from error
+    return True
 
 
 def check_size(target: Path, arguments: argparse.Namespace, asked: ImageGenerationConfig) -> None:

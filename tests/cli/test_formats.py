@@ -38,6 +38,8 @@ def test_a_picture_of_any_format_is_told_about_and_drawn_again(name, tmp_path, c
         (["-o", "x.tif"], "a folder with a dot in its name must exist already"),
         (["-o", "x.avif"], "pictures end in"),
         (["-o", "x."], "'x.' ends in '.': pictures end in"),
+        (["-o", "x" * 300 + ".jpg"], ".jpg is no name for a file (File name too long)"),
+        (["-o", "nowhere.jpg"], "nowhere.jpg exists already; choose another --output"),
         (["-o", "x.jpg", "--format", "webp"], "'x.jpg' is to be 'webp', but ends in '.jpg'"),
         (["-o", "x.jpg", "--num-images", "2"], "x.jpg is one file, for 2 pictures give a folder"),
         (["-o", "x.webp", "-W", "16384", "-H", "16"], "16384x16 pixels is too large for 'webp'"),
@@ -56,9 +58,10 @@ def test_what_cannot_be_written_is_refused_before_models_load(
 
     monkeypatch.setattr("taylorseer_ov.pipelines.tasks.Text2ImagePipeline.generate", load)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "nowhere")
     assert main(["generate", "demo", PROMPT, *options]) == 2
     assert message in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["nowhere.jpg"]
 
 
 def test_a_folder_with_a_dot_is_a_folder_and_takes_a_format(tmp_path):
