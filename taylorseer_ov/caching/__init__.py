@@ -27,6 +27,8 @@ decides during the generation, and makes the same rows one at a time.
 | `occasion` | sigmas, size and guidance scale of the generation that is decided for |
 | `calibration` | learn plans: draw, fit, draw with the fit, choose by the held-out latents |
 | `recording` | draw for calibration, in memory that does not grow with the picture |
+| `learned_plan` | `CalibratedPlan`: a learned plan, and what it was learned for |
+| `plans_file` | the file of learned plans, of which those are built that are wanted |
 | `calibrated_plans` | learned plans, kept for the weights they were learned for |
 | `account` | the steps' part of every report: how many were computed and predicted, how long |
 

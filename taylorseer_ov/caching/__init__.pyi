@@ -1,9 +1,9 @@
-from .calibrated_plans import CalibratedPlan as CalibratedPlan
 from .calibrated_plans import read_plans as read_plans
 from .calibrated_plans import write_plans as write_plans
 from .calibration import calibrate as calibrate
 from .config import TaylorSeerCacheConfig as TaylorSeerCacheConfig
 from .error_control import ErrorControl as ErrorControl
+from .learned_plan import CalibratedPlan as CalibratedPlan
 from .limit import limit_forecasts as limit_forecasts
 from .plan import CachePlan as CachePlan
 from .policy import CachePolicy as CachePolicy

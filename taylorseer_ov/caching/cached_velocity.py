@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,7 @@ class CachedVelocity:
     def __init__(self, velocity: VelocityFunction, plan: CachePlan) -> None:
         self._velocity = velocity
         self._plan = plan
-        self._slots, self._slot_count = _assign_slots(plan)
-        self._native_rows = _native_rows(plan)
-        self._rows = _rows_of_slots(plan, self._slots)
+        self._slots, self._rows, self._native_rows = _work_of(plan)
         self.mask: list[bool] = []
         self.errors: dict[int, float] = {}
         self.rescued: list[int] = []
@@ -74,7 +73,7 @@ class CachedVelocity:
             output = require_finite(self._velocity(*arguments), step)
             if step in self._slots:
                 self._keep(step, output)
-            if _is_unit_row(self._plan, step):
+            if step not in self._rows:
                 return output
         combined = self._combine(step)
         if finite(combined):
@@ -88,8 +87,9 @@ class CachedVelocity:
     def _keep(self, step: int, output: Array) -> None:
         if self._shape is None:
             self._shape = output.shape
+            slots = max(self._slots.values()) + 1
             # zeros, not empty: the weight 0 of a slot not yet used must not meet a NaN
-            self._history = np.zeros((self._slot_count, output.size), np.float32)
+            self._history = np.zeros((slots, output.size), np.float32)
             self._forecast = np.empty(output.size, np.float32)
         elif output.shape != self._shape:
             raise ValueError(
@@ -116,50 +116,72 @@ class CachedVelocity:
         return forecast.reshape(self._shape)
 
 
-def _assign_slots(plan: CachePlan) -> tuple[dict[int, int], int]:
+class _Work(NamedTuple):
+    """What a plan has its steps do: where outputs are kept, and from where they are combined.
+
+    Attributes:
+        slots: by step, the row of the history that its output is kept in.
+        rows: by step, the stretch of slots that it combines, and its weights there.
+        native_rows: predicted steps whose row is TaylorSeer Lite's, with the two steps they
+            extrapolate.
+    """
+
+    slots: dict[int, int]
+    rows: dict[int, tuple[slice, NDArray[np.float32]]]
+    native_rows: dict[int, tuple[int, int]]
+
+
+@functools.lru_cache(maxsize=4)  # one picture after the other is drawn with the same plan
+def _work_of(plan: CachePlan) -> _Work:
+    combined = _combined(plan)
+    slots = _assign_slots(combined)
+    return _Work(slots, _rows_of_slots(plan, combined, slots), _native_rows(plan, combined))
+
+
+def _combined(plan: CachePlan) -> dict[int, list[int]]:
+    """By step, the outputs that it combines; steps that just hand their own through are left out.
+
+    Of those no copy is needed.
+    """
+    used: dict[int, list[int]] = {}
+    for step, output in np.argwhere(plan.weights).tolist():
+        used.setdefault(step, []).append(output)
+    return {i: js for i, js in used.items() if js != [i] or plan.weights[i, i] != 1}
+
+
+def _assign_slots(combined: dict[int, list[int]]) -> dict[int, int]:
     """Give each output that is combined a row of the history, reusing rows no longer needed."""
-    last_use: dict[int, int] = {}
-    for i, row in enumerate(plan.weights):
-        if not _is_unit_row(plan, i):
-            last_use.update((int(j), i) for j in np.flatnonzero(row))
+    last_use = {j: i for i, used in combined.items() for j in used}
     slots: dict[int, int] = {}
     for j in sorted(last_use):
         taken = {slots[other] for other in slots if last_use[other] >= j}
         slots[j] = next(slot for slot in range(len(slots) + 1) if slot not in taken)
-    return slots, max(slots.values(), default=-1) + 1
+    return slots
 
 
 def _rows_of_slots(
-    plan: CachePlan, slots: dict[int, int]
+    plan: CachePlan, combined: dict[int, list[int]], slots: dict[int, int]
 ) -> dict[int, tuple[slice, NDArray[np.float32]]]:
     """By step, the stretch of slots that a row combines, and its weights there."""
     rows = {}
-    for i, row in enumerate(plan.weights):
-        if not _is_unit_row(plan, i):
-            weight_of = {slots[int(j)]: row[j] for j in np.flatnonzero(row)}
-            used = range(min(weight_of), max(weight_of) + 1)
-            weights = np.array([weight_of.get(slot, 0) for slot in used], np.float32)
-            rows[i] = slice(used.start, used.stop), weights
+    for i, outputs in combined.items():
+        weight_of = {slots[j]: plan.weights[i, j] for j in outputs}
+        used = range(min(weight_of), max(weight_of) + 1)
+        weights = np.array([weight_of.get(slot, 0) for slot in used], np.float32)
+        rows[i] = slice(used.start, used.stop), weights
     return rows
 
 
-def _is_unit_row(plan: CachePlan, step: int) -> bool:
-    """Whether a step just hands its own output through, so that no copy is needed for it."""
-    row = plan.weights[step]
-    return bool(row[step] == 1 and np.count_nonzero(row) == 1)
-
-
-def _native_rows(plan: CachePlan) -> dict[int, tuple[int, int]]:
+def _native_rows(plan: CachePlan, combined: dict[int, list[int]]) -> dict[int, tuple[int, int]]:
     """Predicted steps whose row is TaylorSeer Lite's, with the two steps they extrapolate."""
     rows = {}
     computed: list[int] = []
     for step, runs in enumerate(plan.mask):
         if runs:
             computed.append(step)
-        elif len(computed) >= 2:
+        elif combined[step] == computed[-2:] and len(computed) >= 2:
             previous, last = computed[-2:]
-            expected = np.zeros(plan.num_inference_steps)
-            expected[[previous, last]] = interpolation_weights([previous, last], step)
-            if np.array_equal(plan.weights[step], expected):
+            expected = interpolation_weights([previous, last], step)
+            if plan.weights[step, [previous, last]].tolist() == expected.tolist():
                 rows[step] = previous, last
     return rows

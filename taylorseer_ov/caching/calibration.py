@@ -33,8 +33,9 @@ from ..checks import whole_number
 from ..learned_files import target_folder
 from ..version import installed_version
 from ..warning import warn
-from .calibrated_plans import CalibratedPlan, present_plans
+from .calibrated_plans import present_plans
 from .fit import Inner, fit, gram
+from .learned_plan import CalibratedPlan
 from .occasion import Occasion
 from .plan import CachePlan
 from .presets import (

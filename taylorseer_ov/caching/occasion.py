@@ -29,11 +29,11 @@ class Occasion:
         """Steps that are taken."""
         return len(self.sigmas) - 1
 
-    def suits(self, plan: CachePlan) -> bool:
-        """Whether a plan fits any noise levels, or was made for these."""
-        return plan.sigmas is None or (
-            plan.sigmas.size == len(self.sigmas)
-            and np.allclose(plan.sigmas, self.sigmas, rtol=1e-3, atol=1e-5)
+    def suits(self, sigmas: NDArray[np.floating] | None) -> bool:
+        """Whether a plan made for these noise levels, None for any, fits those here."""
+        return sigmas is None or (
+            sigmas.size == len(self.sigmas)
+            and np.allclose(sigmas, self.sigmas, rtol=1e-3, atol=1e-5)
         )
 
     def require(self, plan: CachePlan) -> None:
@@ -47,7 +47,7 @@ class Occasion:
                 f"this cache plan is for {plan.num_inference_steps} steps, not for {self.steps}; "
                 "build one for these steps"
             )
-        if not self.suits(plan):
+        if not self.suits(plan.sigmas):
             raise ValueError(
                 "this cache plan was made for other sigmas (another size or scheduler): "
                 f"{_describe(plan.sigmas)} instead of {_describe(self.sigmas)}; build one for these"

@@ -28,6 +28,7 @@ Rules for who writes a policy. `error_control.py` is one that keeps them, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -72,7 +73,7 @@ class NotFiniteError(ArithmeticError):
 
 def finite(array: Array) -> bool:
     """Whether all values are finite: one reduction, which a NaN or an infinity passes through."""
-    return bool(np.isfinite(np.sum(array, dtype=np.float64)))
+    return math.isfinite(np.add.reduce(array, axis=None, dtype=np.float64))
 
 
 def require_finite(output: Array, step: int) -> Array:

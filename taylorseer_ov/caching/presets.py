@@ -11,15 +11,17 @@ used, and a warning says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..checks import exact_names, whole_number
 from ..warning import warn
-from .calibrated_plans import PLANS_FILE, CalibratedPlan, ModelFolder, read_plans
+from .calibrated_plans import ModelFolder, written_plans
+from .learned_plan import CalibratedPlan
 from .occasion import Occasion
 from .plan import CachePlan
+from .plans_file import PLANS_FILE, WrittenPlan, built
 from .schedule import InactiveCacheWarning, most_forecasts, spread_runs
 
 # 14, 10 and 8 of 28 steps.
@@ -31,6 +33,9 @@ FEWEST_STEPS = 8
 FEWEST_RUNS = 4
 # With it: calibration refuses fewer.
 FEWEST_CALIBRATED_RUNS = 3
+
+
+L = TypeVar("L", CalibratedPlan, WrittenPlan)
 
 
 class CalibrationWarning(UserWarning):
@@ -107,15 +112,14 @@ def preset_plan(
         )
         return CachePlan.uncached(occasion.steps), "inactive"
     runs = preset_runs(occasion.steps)[name]
-    plans = [
-        learned for learned in read_plans(folder) if corrector or not learned.plan.has_corrector
-    ]
+    plans = [plan for plan in written_plans(folder) if corrector or not plan.has_corrector]
     kind = "corrected Taylor" if corrector else "Taylor"
-    learned = _most_alike(runs, occasion, plans)
-    if learned is None:
+    written = _most_alike(runs, occasion, plans)
+    if written is None:
         _warn_of_plans_for_others(name, runs, occasion, plans)
         plan = _uncalibrated(runs, occasion, corrector, limit)
         return plan, f"{kind}, not calibrated for these steps and size"
+    learned = built(written)
     most = learned.plan.most_forecasts
     if limit is not None and most > limit:
         plan = _uncalibrated(runs, occasion, corrector, limit)
@@ -152,27 +156,26 @@ def _uncalibrated(
     return CachePlan.from_mask(schedule, occasion.sigmas, abscissa="sigma", corrector=corrector)
 
 
-def _most_alike(
-    runs: int, occasion: Occasion, plans: list[CalibratedPlan]
-) -> CalibratedPlan | None:
+def _most_alike(runs: int, occasion: Occasion, plans: Sequence[L]) -> L | None:
     """Choose of a model's plans the one learned for this picture, else for the one most like it."""
     fitting = [
-        learned
-        for learned in plans
-        if learned.plan.transformer_runs == runs and occasion.suits(learned.plan)
+        plan
+        for plan in plans
+        if plan.key[:2] == (occasion.steps, runs) and occasion.suits(plan.sigmas)
     ]
-    return min(fitting, key=lambda learned: len(learned.differences(occasion)), default=None)
+    return min(fitting, key=lambda plan: len(plan.key.differences(occasion)), default=None)
 
 
 def _warn_of_plans_for_others(
-    name: str, runs: int, occasion: Occasion, plans: list[CalibratedPlan]
+    name: str, runs: int, occasion: Occasion, plans: list[WrittenPlan]
 ) -> None:
     if plans:
+        kinds = dict.fromkeys(str(plan.key) for plan in plans)
         size = occasion.size
         asked = f"{runs} of {occasion.steps} steps" + (f" at {size[1]}x{size[0]}" if size else "")
         warn(
             f"cache={name!r} takes a plan that was not calibrated: of this model's, which are for "
-            f"{', '.join(dict.fromkeys(map(str, plans)))}, none fits {asked}; the noise levels "
-            "differ with steps, size and strength",
+            f"{', '.join(kinds)}, none fits {asked}; the noise levels differ with steps, size and "
+            "strength",
             CalibrationWarning,
         )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from ..caching.calibrated_plans import PLANS_FILE, read_plans
+from ..caching.calibrated_plans import read_plans
+from ..caching.plans_file import PLANS_FILE
 from ..files import write_over
 from ..flux.folder import FluxFolder, task_of
 from ..flux.folder_checks import (

@@ -59,7 +59,7 @@ class TiledVaeDecoder(Part):
     def _run(self, latents: Array) -> Array:
         """Return the grey levels of a tile: a view that the next call overwrites."""
         self._set("latent_sample", latents)
-        self._request.infer()
+        self._request.infer(share_outputs=True)
         levels: Array = self._request.get_output_tensor(0).data
         return levels
 

@@ -29,13 +29,17 @@ class Tokenizer:
         self._request = core.compile_model(model, "CPU").create_infer_request()
         pad = model.get_rt_info("pad_token_id") if "pad_token_id" in model.rt_info else None
         self.pad_id = 0 if pad is None else int(pad.value)
+        self._latest: tuple[str, tuple[int, ...]] | None = None  # a picture asks several times
         self._unknown_id = _unknown_id(folder / "tokenizer.json")
 
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt's first `most_characters`, the end token last."""
-        self._request.infer([np.array([prompt[: self.most_characters]])])
-        ids: list[int] = self._request.get_tensor("input_ids").data[0].tolist()
-        return ids
+        read, latest = prompt[: self.most_characters], self._latest
+        if latest is None or latest[0] != read:
+            self._request.infer([np.array([read])])
+            ids = self._request.get_tensor("input_ids").data[0].tolist()
+            self._latest = latest = read, tuple(ids)
+        return list(latest[1])
 
     def row(self, prompt: str, length: int) -> NDArray[np.int64]:
         """Return ids of shape (1, length): padded, or cut so that the end token stays last."""

@@ -32,7 +32,7 @@ class VaeEncoder(Part):
         picks one, as in diffusers and openvino_genai.
         """
         self._set("sample", picture)
-        self._request.infer()
+        self._request.infer(share_outputs=True)
         latents: Array = self._request.get_output_tensor(0).data
         if self._is_distribution:
             mean, log_variance = np.split(latents, 2, axis=1)
@@ -55,7 +55,7 @@ class VaeDecoder(Part):
 
     def __call__(self, latents: Array) -> NDArray[np.uint8]:
         self._set("latent_sample", latents)
-        self._request.infer()
+        self._request.infer(share_outputs=True)
         return np.array(self._request.get_output_tensor(0).data)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..caching.account import Account
@@ -153,7 +153,9 @@ class GenerationReport:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, and the sum and the counts derived from them, ready for JSON."""
         derived = {"text_encoding_s": self.text_encoding_s} | self._account.to_dict("steps")
-        return asdict(self) | derived
+        # what the fields hold does not change; the one that could is copied
+        own = vars(self) | {"forecast_errors": dict(self.forecast_errors)}
+        return own | derived
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON."""

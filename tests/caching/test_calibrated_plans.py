@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from taylorseer_ov import CachePlan, calibrate, demo_model_path
+from taylorseer_ov import CachePlan, calibrate, demo_model_path, model_files
 from taylorseer_ov.caching.calibrated_plans import (
     present_plans,
     read_plans,
@@ -71,6 +71,34 @@ def test_the_user_s_plans_go_first_and_others_with_other_keys_stay(folder):
     assert name == "high: calibrated for this model"
     users = user_folder(folder.fingerprint())
     assert [plan.source.parent for plan in read_plans(folder)] == [users, folder.path]
+
+
+def test_a_plan_is_built_once_and_one_that_is_written_meanwhile_is_seen(folder, monkeypatch):
+    monkeypatch.setattr(model_files, "SETTLED_NS", -1)  # as if written long ago
+    occasion = Occasion(SIGMAS, (64, 128), 3.5)
+    path = write_plans(folder, [learned(0.5)], into=folder.path)
+    plan, _ = resolve_cache("high", occasion, folder)
+    assert plan == learned(0.5).plan
+    assert resolve_cache("high", occasion, folder).cache is plan
+    write_plans(folder, [learned(0.7)])
+    assert resolve_cache("high", occasion, folder).cache == learned(0.7).plan
+    write_plans(folder, [learned(0.8)])
+    assert resolve_cache("high", occasion, folder).cache == learned(0.8).plan
+    (user_folder(folder.fingerprint()) / path.name).unlink()
+    assert resolve_cache("high", occasion, folder).cache == learned(0.5).plan
+    path.write_text(path.read_text().replace(folder.fingerprint(), "another"))
+    with pytest.raises(ValueError, match="made for other weights"):
+        resolve_cache("high", occasion, folder)
+
+
+def test_a_damaged_plan_is_told_when_it_is_wanted(folder):
+    occasion = Occasion(SIGMAS, (64, 128), 3.5)
+    path = write_plans(folder, [learned(0.5)], into=folder.path)
+    path.write_text(path.read_text().replace('"0": 0.5', '"0": NaN'))
+    with pytest.raises(ValueError, match="a plan's weights must be finite"):
+        resolve_cache("high", occasion, folder)
+    with pytest.raises(ValueError, match="a plan's weights must be finite"):
+        read_plans(folder)
 
 
 def test_every_copy_of_the_weights_finds_them_and_other_weights_do_not(folder, tmp_path):

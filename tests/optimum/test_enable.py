@@ -5,7 +5,8 @@ import json
 import pytest
 
 from taylorseer_ov import CachePlan, cache_report, disable_cache, enable_cache
-from taylorseer_ov.caching.calibrated_plans import CalibratedPlan, write_plans
+from taylorseer_ov.caching.calibrated_plans import write_plans
+from taylorseer_ov.caching.learned_plan import CalibratedPlan
 from taylorseer_ov.optimum.folder import OptimumFolder
 from tests.optimum.common import CONFIG, HEIGHT, SCHEDULE, STEPS, WIDTH, close, counted, draw, load
 
