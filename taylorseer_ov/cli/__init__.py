@@ -2,11 +2,11 @@
 
 A command's module adds its parser in `add_to` and names what runs it (`compare_folders` is the
 other half of `compare`). `options` has what several commands share, `properties` OpenVINO's of
-them, `inputs` the pictures to draw from, `again` what a picture of ours says instead, `saving`
-where pictures go, `console` says everything to people in lines and to programs in events, `wording`
-turns what the library says of its arguments into sentences about options, `interrupts` Ctrl-C into
-a request to stop. What a command does is done in the other rooms: here are only words, options,
-exit statuses and the reading of prompt files.
+them, `settings_file` reads them from a file, `again` from a picture of ours; `inputs` are pictures
+to draw from, `saving` is where they go. `console` says everything to people in lines and to
+programs in events, `wording` turns what the library says of its arguments into sentences about
+options, `interrupts` Ctrl-C into a request to stop. What a command does is done in the other rooms:
+here are only words, options, exit statuses and the reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.
@@ -20,10 +20,12 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 
 from . import batch, calibrate, compare, completion, doctor, export, generate, info
 from .console import Console, MisuseError
 from .interrupts import INTERRUPTED, LeftWorkingError, end_on_interrupt, leave
+from .settings_file import take_settings
 
 MISUSE, FAILURE = 2, 1
 COMMANDS = (generate, batch, compare, calibrate, export, info, doctor, completion)
@@ -41,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
         try:
+            if arguments.settings is not None:
+                take_settings(arguments, [_name(command) for command in COMMANDS])
+                arguments = _parse(arguments.parser, argv)
+                console = Console(json=arguments.json, quiet=arguments.quiet)
             return int(arguments.run(arguments, console) or 0)
         except (MisuseError, ValueError, TypeError, FileNotFoundError, FileExistsError) as error:
             return _fail(error, MISUSE, arguments.debug, console)
@@ -67,7 +73,10 @@ def _print_every_character() -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse; positional words may stand before, after and between the options."""
-    parser = build_parser()
+    return _parse(build_parser(), argv)
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(argv)
     if rest:
         if not hasattr(arguments, "words") or any(word.startswith("-") for word in rest):
@@ -86,11 +95,16 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         added = command.add_to(commands)
-        added.set_defaults(otherwise={})  # what a file or a picture says of options not given
+        # `otherwise` is what a file or a picture says of options that are not given
+        added.set_defaults(of_command=added, settings=None, otherwise={})
         added.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
         added.add_argument("--quiet", action="store_true", help="say nothing but errors")
         added.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
+
+
+def _name(command: ModuleType) -> str:
+    return command.__name__.rpartition(".")[2]
 
 
 def _version() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options
 from .console import Console, MisuseError
+from .settings_file import add_settings_option
 
 if TYPE_CHECKING:
     from ..batch.lines import BadLine, BatchLine
@@ -54,10 +55,11 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-metadata", action="store_true", help="keep how they were made out of the pictures"
     )
+    add_settings_option(parser)
     options.add_settings_options(parser)
     options.add_cache_options(parser)
     options.add_pipeline_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, by_words=("model", "prompts"))
     return parser
 
 
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from .interrupts import in_thread, stop_on_interrupt
 
     options.take_words(arguments, "model", "prompts")
+    options.require(arguments, "output_dir")
     lines = _read(arguments.prompts)
     options.writable_folder(arguments.output_dir, "--output-dir")
     pipeline = options.make_pipeline(arguments)

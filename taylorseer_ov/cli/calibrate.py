@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options
 from .console import Console, MisuseError
+from .settings_file import add_settings_option
 from .wording import typed
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         help="write beside a model, to hand it on with what was learned (default: your own folder)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the first prompt (default: 0)")
+    add_settings_option(parser)
     options.add_settings_options(parser)
     options.add_pipeline_options(parser)
     parser.set_defaults(run=run)
@@ -54,6 +56,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from .interrupts import in_thread
 
     options.take_words(arguments, "model")
+    options.require(arguments, "prompts")
     prompts = options.read_lines(arguments.prompts)
     if len(prompts) < FEWEST_PROMPTS:
         raise MisuseError(

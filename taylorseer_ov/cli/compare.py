@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import compare_folders, options
 from .console import Console, MisuseError
 from .generate import draw
+from .settings_file import add_settings_option
 
 if TYPE_CHECKING:
     from ..pictures.result import GenerationResult
@@ -47,6 +48,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--output-dir", type=Path, default=Path(), help="default: this folder")
     parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
+    add_settings_option(parser)
     options.add_settings_options(parser)
     options.add_cache_options(parser, several=True)
     options.add_pipeline_options(parser)

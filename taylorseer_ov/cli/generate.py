@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import again, inputs, options, saving
 from .console import Console, MisuseError
+from .settings_file import add_settings_option
 from .wording import typed
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         metavar="DIR",
         help="write a small picture there every few steps; - makes it an event of --json",
     )
+    add_settings_option(parser)
     inputs.add_input_options(parser)
     options.add_settings_options(parser)
     options.add_cache_options(parser)

@@ -31,6 +31,7 @@ def add_words(parser: argparse.ArgumentParser, prompt: bool = True) -> None:
     usage = "MODEL" + (" PROMPT" if prompt else "")
     help_text = "the same as --model" + (" and --prompt" if prompt else "")
     parser.add_argument("words", nargs="*", metavar=usage, help=help_text)
+    parser.set_defaults(by_words=("model", "prompt") if prompt else ("model",))
     parser.add_argument("-m", "--model", help=model)
     if prompt:
         parser.add_argument("-p", "--prompt", help="what to draw; - reads it from stdin")
@@ -68,6 +69,12 @@ def take_words(arguments: argparse.Namespace, *needed: str) -> None:
         raise MisuseError(f"missing: {told}")
     if getattr(arguments, "prompt", None) == "-":
         arguments.prompt = sys.stdin.read().strip()
+
+
+def require(arguments: argparse.Namespace, name: str) -> None:
+    """Check that an option is given, which argparse does unless `--settings` may say it."""
+    if getattr(arguments, name) is None:
+        raise MisuseError(f"missing: --{name.replace('_', '-')}")
 
 
 # --- the pipeline ------------------------------------------------------------------------------

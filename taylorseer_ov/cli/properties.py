@@ -71,7 +71,10 @@ def read_properties(texts: Iterable[str]) -> dict[str, Any]:
             )
         if name in given:
             raise MisuseError(f"--property {name} is said twice; say it once")
-        given[name] = read_value(name, value)
+        try:
+            given[name] = read_value(name, value)
+        except MisuseError as error:
+            raise MisuseError(f"--property {error}") from None
     return given
 
 
@@ -83,8 +86,7 @@ def read_value(name: str, text: str) -> Any:
     """
     if not re.fullmatch("[A-Z][A-Z0-9_]*", name):
         raise MisuseError(
-            f"--property {name}: OpenVINO's names are in capital letters"
-            + nearest(name.upper(), LISTED)
+            f"{name}: OpenVINO's names are in capital letters" + nearest(name.upper(), LISTED)
         )
     if name in CHOICES:
         known = {choice.upper(): choice for choice in CHOICES[name]}
@@ -97,12 +99,12 @@ def read_value(name: str, text: str) -> Any:
             return "AUTO"
         if not re.fullmatch("[0-9]{1,9}", text):
             allowed = "a whole number from 0" + ", or AUTO" * automatic
-            raise MisuseError(f"--property {name} must be {allowed}, got {text!r}")
+            raise MisuseError(f"{name} must be {allowed}, got {text!r}")
         return int(text)
     return text
 
 
 def _one_of(known: Mapping[str, Any], name: str, text: str, told: str) -> Any:
     if text.upper() not in known:
-        raise MisuseError(f"--property {name} must be one of {told}, got {text!r}")
+        raise MisuseError(f"{name} must be one of {told}, got {text!r}")
     return known[text.upper()]
