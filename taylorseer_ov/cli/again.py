@@ -76,6 +76,7 @@ def with_recipe(arguments: argparse.Namespace, recipe: Recipe) -> argparse.Names
         },
     )
     filled.otherwise = otherwise | {"property": properties}
+    filled.of_several = recipe.index
     return filled
 
 

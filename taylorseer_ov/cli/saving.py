@@ -29,6 +29,7 @@ def add_saving_options(parser: argparse.ArgumentParser) -> None:
         choices=("png", "jpg", "webp"),
         help="of pictures in a folder: png and webp keep every bit, jpg does not (default: png)",
     )
+    parser.set_defaults(of_several=None)  # which of the pictures drawn at once is asked for
     parser.add_argument(
         "--no-metadata", action="store_true", help="keep how it was made out of the picture"
     )
@@ -74,6 +75,8 @@ def save(
     result: GenerationResult, target: Path, arguments: argparse.Namespace, console: Console
 ) -> None:
     """Write the pictures and say so."""
+    if arguments.of_several is not None:
+        result = result.at(arguments.of_several)
     paths = result.save(target, not arguments.no_metadata, arguments.format)
     console.say(result.report)
     for path in paths:

@@ -43,6 +43,14 @@ class GenerationResult(TensorMembers):
 
         return [Image.fromarray(picture) for picture in self.data]
 
+    def at(self, index: int) -> GenerationResult:
+        """The result with one of its pictures alone, as `recipe.at(index)` is its recipe.
+
+        Raises:
+            IndexError: if there are fewer pictures.
+        """
+        return GenerationResult(self.data[index][None], self.report, self.recipe.at(index))
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pictures:
         """Return `data` for numpy, in another type or as a copy if numpy wants that."""
         return np.array(self.data, dtype, copy=copy)
@@ -69,7 +77,8 @@ class GenerationResult(TensorMembers):
         Raises:
             ValueError: for another format, or a picture that is too large for it.
         """
-        recipes = [self.recipe.at(index) for index in range(len(self.data))]
+        first = self.recipe.index
+        recipes = [self.recipe.at(first + index) for index in range(len(self.data))]
         return [
             encode(pixels, recipe.texts() if metadata else {}, format)
             for pixels, recipe in zip(self.data, recipes, strict=True)

@@ -73,6 +73,17 @@ def test_a_folder_with_a_dot_is_a_folder_and_takes_a_format(tmp_path):
     assert {path.suffix for path in folder.iterdir()} == {".png", ".jpg"}
 
 
+def test_of_pictures_drawn_at_once_that_one_is_drawn_again(pipeline, tmp_path):
+    drawn = pipeline.generate(PROMPT, num_images_per_prompt=2, num_inference_steps=2)
+    paths = drawn.save(tmp_path / "drawn")
+    for number, path in enumerate(paths):
+        again = tmp_path / f"{number}.png"
+        assert main(["generate", "-C", str(path), "--quiet", "-o", str(again)]) == 0
+        assert pixels(again) == pixels(path)
+        assert Recipe.from_picture(again).index == number
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
 def test_several_images_follow_the_seed_and_each_is_drawn_again_alone(tmp_path, capsys):
     command = ["generate", "demo", PROMPT, "--steps", "2", "--precision", "f32", "--json"]
     assert main([*command, "--num-images", "3", "--seed", "7", "-o", str(tmp_path)]) == 0
