@@ -12,8 +12,8 @@ from .console import Console, MisuseError
 if TYPE_CHECKING:
     from ..pictures.pairs import PairLikeness
 
-# of `compare`, what two folders have use for
-USED = {"words", "page", "json", "quiet", "debug", "run", "parser", "otherwise"}
+# options of `compare` that two folders have use for
+USED = {"help", "page", "json", "quiet", "debug"}
 MOST_TOLD = 10  # of what is left out; the page and the events have all
 
 
@@ -33,9 +33,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..pictures.pairs import pair_pictures
 
     unused = [
-        f"--{name.replace('_', '-')}"
-        for name, value in vars(arguments).items()
-        if name not in USED and value not in (None, False, Path())
+        action.option_strings[-1]
+        for action in arguments.of_command._actions
+        if action.option_strings
+        and action.dest not in USED
+        and getattr(arguments, action.dest) != action.default
     ]
     if unused:
         raise MisuseError(f"two folders are compared as they are, without {', '.join(unused)}")
