@@ -134,6 +134,16 @@ def known_device(device: str, available: Sequence[str]) -> list[str]:
             f"which bfloat16 on AMX ends the process; say {listed or 'CPU'!r}, or AUTO:"
             f"{listed or 'CPU'}"
         )
+    if not colon and re.search("[,;]", device):
+        raise ValueError(
+            f"device {device!r} is not one device; AUTO:{device.replace(';', ',')} leaves the "
+            "choice among them to OpenVINO"
+        )
+    if colon and prefix not in ("AUTO", "HETERO", "BATCH"):
+        raise ValueError(
+            f"device {device!r} is no device: AUTO, HETERO and BATCH are followed by a colon, the "
+            "name of a device by a dot and its number, as in GPU.1"
+        )
     named = listed.split(",") if colon else [device]
     if prefix in ("AUTO", "HETERO", "BATCH"):
         named = [name for name in named if name not in ("AUTO", "")]

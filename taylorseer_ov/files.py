@@ -6,6 +6,7 @@ which has what every system has for them.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import os
 import secrets
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 TEMPORARY_SUFFIX = ".part"
+MOST_NAMES = 1000  # of a folder, among which a nearly equal one is looked for
 
 
 def write_new(path: Path, data: bytes, scratch: Path | None = None) -> None:
@@ -79,6 +81,25 @@ def numbered(path: Path) -> Iterator[Path]:
     yield path
     for number in itertools.count(2):
         yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def similar_folder(path: Path, *others: str) -> str:
+    """Return the end of a sentence about a folder that is not there: what was probably meant.
+
+    Args:
+        others: what may be said instead of a folder.
+    """
+    try:
+        with os.scandir(path.parent) as entries:
+            listed = itertools.islice(entries, MOST_NAMES)
+            meant = {
+                entry.name: str(path.parent / entry.name) for entry in listed if entry.is_dir()
+            }
+    except OSError:
+        meant = {}
+    meant |= {other: other for other in others}
+    near = difflib.get_close_matches(path.name, meant, n=1)
+    return f" (did you mean {meant[near[0]]!r}?)" if near else ""
 
 
 def writable_folder(folder: Path) -> Path:

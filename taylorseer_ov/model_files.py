@@ -19,7 +19,8 @@ T = TypeVar("T")
 FINGERPRINT_PIECES = 64
 MOST_JSON = 16 * 10**6  # bytes; tokenizers have the largest, of a few million
 SETTLED_NS = 3 * 10**9  # a file may change again without another time: some count in two seconds
-EXPORT_ADVICE = "export it again with scripts/export_model.py"
+EXPORT_COMMAND = "taylorseer-ov export MODEL OUT_DIR"
+EXPORT_ADVICE = f"export it again: {EXPORT_COMMAND}"
 
 
 class ModelFolderError(ValueError):

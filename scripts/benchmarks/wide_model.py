@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from taylorseer_ov.export.checkpoint import ExportError
-from taylorseer_ov.export.export import REMEDY, export_model
+from taylorseer_ov.export.export import export_model
+from taylorseer_ov.version import install_command
 
 # FLUX.1-dev: its number of blocks of either kind, and the weights in one of them.
 DOUBLE_BLOCKS, SINGLE_BLOCKS = 19, 38
@@ -28,7 +29,8 @@ def write_wide_model(source: Path, blocks: int, work: Path, **changes: Any) -> P
         import torch
         import transformers
     except ImportError as error:
-        raise ExportError(f"--width-of-flux needs {error.name}; install with: {REMEDY}") from error
+        needed = f"--width-of-flux needs {error.name}; install with: {install_command('export')}"
+        raise ExportError(needed) from error
     torch.manual_seed(0)
     clip = transformers.CLIPTextConfig.from_pretrained(source / "text_encoder", hidden_size=768)
     t5 = transformers.T5Config.from_pretrained(source / "text_encoder_2", d_model=4096)

@@ -85,6 +85,6 @@ def require_finite(output: Array, step: int) -> Array:
     if not finite(output):
         raise NotFiniteError(
             f"the transformer returned values that are not finite in step {step}, which give a "
-            "black picture; compute in float32: INFERENCE_PRECISION_HINT='f32' (--precision f32)"
+            "black picture; compute in float32: INFERENCE_PRECISION_HINT='f32'"
         )
     return output

@@ -1,12 +1,13 @@
 """The command line, `taylorseer-ov COMMAND`: one module for each command.
 
 A command's module adds its parser in `add_to` and names what runs it (`compare_folders` is the
-other half of `compare`). `options` has what several commands share, `properties` OpenVINO's of
-them, `settings_file` reads them from a file, `again` from a picture of ours; `inputs` are pictures
-to draw from, `saving` is where they go. `console` says everything to people in lines and to
-programs in events, `wording` turns what the library says of its arguments into sentences about
-options, `interrupts` Ctrl-C into a request to stop. What a command does is done in the other rooms:
-here are only words, options, exit statuses and the reading of prompt files.
+other half of `compare`). `options` has what several commands share, `devices` those that are named,
+`properties` OpenVINO's of them, `settings_file` reads them from a file, `again` from a picture of
+ours; `inputs` are pictures to draw from, `saving` is where they go. `console` says everything to
+people in lines and to programs in events, `waiting` how far a picture is, `wording` turns what the
+library says of its arguments into sentences about options, `interrupts` Ctrl-C into a request to
+stop. What a command does is done in the other rooms: here are only words, options, exit statuses
+and the reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.
@@ -26,6 +27,7 @@ from . import batch, calibrate, compare, completion, doctor, export, generate, i
 from .console import Console, MisuseError
 from .interrupts import INTERRUPTED, LeftWorkingError, end_on_interrupt, leave
 from .settings_file import take_settings
+from .wording import in_options
 
 MISUSE, FAILURE = 2, 1
 COMMANDS = (generate, batch, compare, calibrate, export, info, doctor, completion)
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(json=arguments.json, quiet=arguments.quiet)
     with end_on_interrupt(), warnings.catch_warnings():
         warnings.simplefilter("default")
-        warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
+        warnings.showwarning = lambda message, *_, **__: console.warn(in_options(str(message)))
         try:
             if arguments.settings is not None:
                 take_settings(arguments, [_name(command) for command in COMMANDS])
@@ -118,5 +120,13 @@ def _fail(
 ) -> int:
     if debug:
         raise error
-    console.fail(message or str(error), status)
+    console.fail(message or _sentence(error), status)
     return status
+
+
+def _sentence(error: BaseException) -> str:
+    from ..model_files import ModelFolderError
+    from ..pictures.recipe import RecipeError
+
+    names_are_typed = isinstance(error, MisuseError | ModelFolderError | RecipeError)
+    return str(error) if names_are_typed else in_options(str(error))

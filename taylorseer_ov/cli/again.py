@@ -71,6 +71,7 @@ def with_recipe(arguments: argparse.Namespace, recipe: Recipe) -> argparse.Names
             "device": f"text={text},transformer={transformer},vae={vae}",
             "backend": "python" if drawn_by.backend == "python" else None,
             "vae_tiling": drawn_by.vae_tiling,
+            "allow_empty": not recipe.prompt.strip(),
             # this command fixes shapes for little memory only
             "low_memory": drawn_by.fixed_shapes,
         },

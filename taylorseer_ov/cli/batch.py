@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     options.take_words(arguments, "model", "prompts")
     options.require(arguments, "output_dir")
+    options.check_model(arguments.model)
     lines = _read(arguments.prompts)
     options.writable_folder(arguments.output_dir, "--output-dir")
     pipeline = options.make_pipeline(arguments)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from . import options
 from .console import Console, MisuseError
 from .settings_file import add_settings_option
-from .wording import typed
 
 if TYPE_CHECKING:
     from ..pipelines.tasks import Text2ImagePipeline
@@ -57,6 +56,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     options.take_words(arguments, "model")
     options.require(arguments, "prompts")
+    options.check_model(arguments.model)
     prompts = options.read_lines(arguments.prompts)
     if len(prompts) < FEWEST_PROMPTS:
         raise MisuseError(
@@ -70,19 +70,18 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     settings = options.settings_of(arguments)
     usual = pipeline.get_generation_config().num_inference_steps
     steps = settings.pop("num_inference_steps", usual)
-    with typed():
-        learning = partial(
-            calibrate,
-            pipeline,
-            prompts,
-            steps,
-            transformer_runs=arguments.runs,
-            first_seed=arguments.seed,
-            into=arguments.into,
-            say=console.say,
-            **settings,
-        )
-        plans = in_thread(learning)
+    learning = partial(
+        calibrate,
+        pipeline,
+        prompts,
+        steps,
+        transformer_runs=arguments.runs,
+        first_seed=arguments.seed,
+        into=arguments.into,
+        say=console.say,
+        **settings,
+    )
+    plans = in_thread(learning)
     path = write_plans(pipeline.folder, plans, into=arguments.into)
     console.say("no plan is kept" if path is None else f"wrote {path}")
     console.event(

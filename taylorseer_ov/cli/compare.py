@@ -14,6 +14,7 @@ from . import compare_folders, options
 from .console import Console, MisuseError
 from .generate import draw
 from .settings_file import add_settings_option
+from .wording import in_options
 
 if TYPE_CHECKING:
     from ..pictures.result import GenerationResult
@@ -46,7 +47,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         metavar="FILE",
         help="of two folders of pictures, given as DIR DIR: a page that shows all pairs",
     )
-    parser.add_argument("--output-dir", type=Path, default=Path(), help="default: this folder")
+    parser.add_argument("--output-dir", type=Path, help="default: this folder")
     parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
     add_settings_option(parser)
     options.add_settings_options(parser)
@@ -65,13 +66,25 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         raise MisuseError("--page is of two folders of pictures; give both as words")
     if arguments.prompts is not None:
         options.take_words(arguments, "model")
+        options.check_model(arguments.model)
+        _check_no_picture_options(arguments)
         _compare_many(arguments, console)
         return
     options.take_words(arguments, "model", "prompt")
+    options.check_model(arguments.model)
     caches, seeds = options.caches_of(arguments), arguments.seed or [None]
     if len(caches) > 1 or len(seeds) > 1:
         raise MisuseError("several --cache or --seed make a table: give the prompts by --prompts")
     _compare_one(arguments, caches[0], seeds[0], console)
+
+
+def _check_no_picture_options(arguments: argparse.Namespace) -> None:
+    """Refuse, beside `--prompts`, what is for one prompt and its pictures."""
+    for option in ("prompt", "output_dir", "overwrite", "allow_empty"):
+        if getattr(arguments, option):
+            raise MisuseError(
+                f"--prompts makes a table and no pictures: leave --{option.replace('_', '-')} out"
+            )
 
 
 def _compare_one(
@@ -129,7 +142,7 @@ def _tell(
     report = cached.report
     speed_up = baseline.report.total_s / report.total_s
     for title, result in (("baseline", baseline), ("taylorseer", cached)):
-        console.say(f"--- {title}\n{result.report}")
+        console.say(f"--- {title}\n{in_options(str(result.report))}")
     times = f", medians of {runs} runs each, in turn" if runs > 1 else ""
     console.say("--- what caching did")
     console.say(f"schedule    {report.schedule}   (C: transformer run, .: forecast)")
@@ -157,7 +170,7 @@ def _median_run(results: list[GenerationResult]) -> GenerationResult:
 
 
 def _output_paths(arguments: argparse.Namespace) -> list[Path]:
-    folder = options.writable_folder(arguments.output_dir, "--output-dir")
+    folder = options.writable_folder(arguments.output_dir or Path(), "--output-dir")
     paths = [folder / name for name in PICTURES]
     present = [str(path) for path in paths if path.exists()]
     if present and not arguments.overwrite:

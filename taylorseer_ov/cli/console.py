@@ -1,13 +1,14 @@
-"""What a command says: to people in lines, to programs in JSON lines, and how long it will take."""
+"""What a command says: to people in lines, to programs in JSON lines."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from .waiting import Waiting
 
 
 class MisuseError(Exception):
@@ -45,29 +46,13 @@ class Console:
         print(f"taylorseer-ov: error: {_one_line(message)}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def progress(
-        self, title: str, decoding_s: float | None = None
-    ) -> Iterator[Callable[[int, int], None]]:
-        """Show the transformer runs done and the time left, which forecasts hardly take any of."""
-        from tqdm import tqdm
-
-        from ..generation.progress import TimeLeft
-
-        left = TimeLeft(time.perf_counter, decoding_s)
-        bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"
-        with tqdm(
-            desc=title, bar_format=bar_format, file=sys.stderr, disable=self.json or self.quiet
-        ) as bar:
-
-            def show(done: int, runs: int) -> None:
-                seconds = left.after(done, runs)
-                bar.total = runs
-                if seconds is not None:
-                    bar.set_postfix_str(f"{seconds:.0f} s left", refresh=False)
-                bar.update(done - bar.n)
-                self.event("progress", title=title, runs=done, of=runs, seconds_left=seconds)
-
-            yield show
+    def progress(self, title: str, decoding_s: float | None = None) -> Iterator[Waiting]:
+        """Show within this block how far a picture is; `waiting` says how."""
+        waiting = Waiting(title, decoding_s, self.event, not (self.json or self.quiet))
+        try:
+            yield waiting
+        finally:
+            waiting.close()
 
 
 def _one_line(message: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 from . import options
 from .console import Console, MisuseError
+from .devices import parse_devices
+from .wording import in_options
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -42,14 +44,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     model = None if arguments.model is None else _folder(arguments.model)
     if model is None and arguments.fix:
         raise MisuseError("--fix mends a model: name its folder")
+    settings = options.settings_of(arguments) | options.cache_of(arguments)
+    if model is None and settings:
+        raise MisuseError("settings are examined with a model: name its folder, or 'demo'")
     diagnosis = diagnose(
         model,
-        device=options.parse_devices(arguments.device or "CPU"),
+        device=parse_devices(arguments.device),
         fix=arguments.fix,
-        **options.settings_of(arguments) | options.cache_of(arguments),
+        **settings,
     )
     for finding in diagnosis.findings:
-        console.say(finding)
+        console.say(in_options(str(finding)))
         console.event("finding", **finding.to_dict())
     console.say(diagnosis.summary)
     console.event("diagnosis", problems=len(diagnosis.problems), warnings=len(diagnosis.warnings))
@@ -58,9 +63,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _folder(name: str) -> Path:
     """The folder of a model: unlike other commands, this one downloads none."""
+    from ..files import similar_folder
     from ..flux.folder import demo_model_path
 
     path = demo_model_path() if name == "demo" else Path(name)
     if not path.is_dir():
-        raise MisuseError(f"there is no model folder {name!r}; pass an exported Flux, or 'demo'")
+        meant = similar_folder(path, "demo")
+        raise MisuseError(
+            f"there is no model folder {name!r}{meant}; give an exported Flux, or 'demo'; nothing "
+            "is downloaded to be examined"
+        )
     return path

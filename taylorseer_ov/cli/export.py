@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..export.compression import PEAK_BYTES
-from .console import Console
+from .console import Console, MisuseError
 
 
 def add_to(commands: Any) -> argparse.ArgumentParser:
@@ -56,12 +57,32 @@ def read_lora(text: str) -> tuple[Path, float]:
         return Path(text), 1.0
 
 
+def _after(first: str, say: Callable[[object], None]) -> Callable[[object], None]:
+    """Return what says a line before the first of others: nothing, if what was typed is wrong."""
+    waiting = [first]
+
+    def said(line: object) -> None:
+        while waiting:
+            say(waiting.pop())
+        say(line)
+
+    return said
+
+
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Export."""
     from ..export.export import export_model
 
+    if Path(arguments.source).is_dir():
+        for name in ("revision", "cache_dir"):
+            if getattr(arguments, name) is not None:
+                option = name.replace("_", "-")
+                raise MisuseError(
+                    f"--{option} is for models on the hub; {arguments.source!r} is a folder here"
+                )
+    say: Callable[[object], None] = console.say
     if arguments.weight_format is None:
-        console.say("no --weight-format given: fp16 for every part")
+        say = _after("no --weight-format given: fp16 for every part", say)
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     folder = export_model(
@@ -76,7 +97,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         cache_dir=arguments.cache_dir,
         overwrite=arguments.overwrite,
         verify=arguments.verify,
-        say=console.say,
+        say=say,
     )
     console.say(f"exported to {folder}")
     console.event("exported", path=str(folder))

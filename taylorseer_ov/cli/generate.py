@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from . import again, inputs, options, saving
 from .console import Console, MisuseError
 from .settings_file import add_settings_option
-from .wording import typed
 
 if TYPE_CHECKING:
     from ..generation.progress import StopRequest
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ..pictures.recipe import Recipe
     from ..pictures.result import GenerationResult
     from .inputs import Pipeline
+    from .waiting import Waiting
 
+GIVEN = ("image", "mask_image")  # that are drawn from
 ASKED = {"width", "height", "rng_seed"}  # settings that are looked at before anything is drawn
 
 
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     if recipe is not None:
         arguments = again.with_recipe(arguments, recipe)
     options.take_words(arguments, "model", "prompt")
+    options.check_model(arguments.model)
     if arguments.preview == "-" and not arguments.json:
         raise MisuseError("--preview - makes events: add --json, or name a folder")
     pictures = inputs.read_inputs(arguments)
@@ -74,11 +77,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
     if recipe is not None:
         again.warn_of_differences(recipe, pipeline, pictures, console)
     usual = pipeline.get_generation_config()
-    with typed():
-        settings = inputs.in_size(usual, pictures, _settings(recipe, arguments, usual.cache))
-        asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
-        saving.check_size(target, arguments, asked)
-        seeds = _seeds(arguments, asked)
+    settings = inputs.in_size(usual, pictures, _settings(recipe, arguments, usual.cache))
+    asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
+    saving.check_size(target, arguments, asked)
+    seeds = _seeds(arguments, asked)
     return _draw_all(pipeline, settings, seeds, target, arguments, console)
 
 
@@ -163,7 +165,7 @@ def _preview(
     seed = settings.get("rng_seed", pipeline.get_generation_config().rng_seed)
     name = f"seed{seed}_step" if several else "step"
     show = tell if where == "-" else save_previews(Path(where), name)
-    no_settings = ("prompt", "image", "mask_image")
+    no_settings = ("prompt", *GIVEN)
     asked = {name: value for name, value in settings.items() if name not in no_settings}
     return {"callback": preview_callback(pipeline, show, **asked)}
 
@@ -184,15 +186,29 @@ def draw(
     from .interrupts import in_thread
 
     decoding_s = None if before is None else before.report.vae_s
-    with typed(), console.progress(title, decoding_s) as progress:
+    with console.progress(title, decoding_s) as waiting:
+        return in_thread(partial(_load_and_draw, pipeline, settings, waiting, stop))
 
-        def run_done(done: int, runs: int) -> None:
-            if stop is not None:
-                stop.begin()
-            progress(done, runs)
 
-        drawing = partial(pipeline.generate, progress=run_done, stop=stop, **settings)
-        result = in_thread(drawing)
-        runs = result.report.computed_steps
-        progress(runs, runs)
+def _load_and_draw(
+    pipeline: Pipeline, settings: dict[str, Any], waiting: Waiting, stop: StopRequest | None
+) -> GenerationResult:
+    def run_done(done: int, runs: int) -> None:
+        if stop is not None:
+            stop.begin()
+        waiting(done, runs)
+
+    pictures = [settings[name] for name in GIVEN if name in settings]
+    others = {name: value for name, value in settings.items() if name not in GIVEN}
+    prompt = others.pop("prompt")
+    job = pipeline.prepare(prompt, *pictures, progress=run_done, stop=stop, **others)
+    backends = pipeline.backends
+    choice = backends.choose(job)
+    if backends.loaded is None:
+        waiting.load(pipeline.folder.path.resolve().name)
+    backends.load(choice.backend, job.settings)
+    models = backends.load_python().models
+    waiting.begin(lambda: time.perf_counter() - models.load_s)
+    result = pipeline.draw(job)
+    waiting(result.report.computed_steps, result.report.computed_steps)
     return result

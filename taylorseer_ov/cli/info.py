@@ -29,6 +29,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Show."""
+    from ..files import similar_folder
     from ..flux.folder import demo_model_path
 
     path = Path(arguments.path)
@@ -37,7 +38,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     elif path.is_file():
         _show_picture(path, console)
     else:
-        raise MisuseError(f"there is no {arguments.path!r}")
+        meant = similar_folder(path, "demo")
+        raise MisuseError(
+            f"there is no picture or model folder {arguments.path!r}{meant}; nothing is "
+            "downloaded to be shown"
+        )
 
 
 def _show_picture(path: Path, console: Console) -> None:

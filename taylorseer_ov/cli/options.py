@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
+from .devices import parse_devices
 from .properties import properties_of
-from .wording import typed
 
 if TYPE_CHECKING:
     from ..generation.setup import Backend
     from ..pipelines.tasks import Text2ImagePipeline
 
 Cache = TaylorSeerCacheConfig | str | None
-DEVICE_NAMES = ("text", "transformer", "vae")
+EMPTY_ADVICE = "--allow-empty draws what the model makes of it"
 
 
 # --- model and prompt ------------------------------------------------------------------------
@@ -35,6 +35,14 @@ def add_words(parser: argparse.ArgumentParser, prompt: bool = True) -> None:
     parser.add_argument("-m", "--model", help=model)
     if prompt:
         parser.add_argument("-p", "--prompt", help="what to draw; - reads it from stdin")
+        add_allow_empty(parser)
+
+
+def add_allow_empty(parser: argparse.ArgumentParser) -> None:
+    """Whether a prompt without a word is meant."""
+    parser.add_argument(
+        "--allow-empty", action="store_true", help="draw what the model makes of an empty prompt"
+    )
 
 
 def with_defaults(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> argparse.Namespace:
@@ -67,8 +75,16 @@ def take_words(arguments: argparse.Namespace, *needed: str) -> None:
     if missing[len(words) :]:
         told = " and ".join(f"--{name}" for name in missing[len(words) :])
         raise MisuseError(f"missing: {told}")
-    if getattr(arguments, "prompt", None) == "-":
-        arguments.prompt = sys.stdin.read().strip()
+    if "prompt" in needed:
+        _check_prompt(arguments)
+
+
+def _check_prompt(arguments: argparse.Namespace) -> None:
+    where = "the prompt"
+    if arguments.prompt == "-":
+        where, arguments.prompt = "what stdin has as the prompt", sys.stdin.read().strip()
+    if not arguments.prompt.strip() and not arguments.allow_empty:
+        raise MisuseError(f"{where} is empty; {EMPTY_ADVICE}")
 
 
 def require(arguments: argparse.Namespace, name: str) -> None:
@@ -111,6 +127,13 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_model(name: str) -> None:
+    """Check, before anything is made or downloaded, that there may be such a model."""
+    from ..flux.hub import check_source
+
+    check_source(name)
+
+
 def make_pipeline(
     arguments: argparse.Namespace, backend: Backend | None = None
 ) -> Text2ImagePipeline:
@@ -128,12 +151,16 @@ def pipeline_arguments(
     arguments: argparse.Namespace, backend: Backend | None = None
 ) -> dict[str, Any]:
     """What the constructor of a pipeline takes, for any task."""
+    if backend is not None and arguments.backend not in (None, "auto", backend):
+        raise MisuseError(
+            f"--backend {arguments.backend}: only {backend} can do this; leave it out"
+        )
     properties = properties_of(arguments)
     if properties.get("CACHE_DIR"):  # an empty text keeps nothing
         writable_folder(Path(properties["CACHE_DIR"]), "--cache-dir")
     return {
         "models_path": arguments.model,
-        "device": parse_devices(arguments.device or "CPU"),
+        "device": parse_devices("CPU" if arguments.device is None else arguments.device),
         "lazy": True,  # everything else is checked first
         "config": properties,
         "backend": backend or arguments.backend or "auto",
@@ -141,22 +168,6 @@ def pipeline_arguments(
         "vae_tiling": arguments.vae_tiling,
         "embedding_cache": arguments.embedding_cache,
     }
-
-
-def parse_devices(text: str) -> tuple[str, str, str]:
-    """Read `GPU` or `text=CPU,transformer=GPU,vae=GPU`; parts that are not named run on the CPU."""
-    if "=" not in text:
-        return text, text, text
-    named = dict.fromkeys(DEVICE_NAMES, "CPU")
-    for item in text.split(","):
-        name, equals, device = item.partition("=")
-        if name.strip() not in named or not equals or not device.strip():
-            raise MisuseError(
-                f"--device {text!r}: {item!r} is not PART=DEVICE, PART being one of "
-                f"{', '.join(DEVICE_NAMES)}"
-            )
-        named[name.strip()] = device.strip()
-    return named["text"], named["transformer"], named["vae"]
 
 
 # --- the settings of a generation ---------------------------------------------------------------
@@ -234,19 +245,30 @@ def cache_of(arguments: argparse.Namespace, start: object = None) -> dict[str, C
         start: what the options of single fields change, where it is a TaylorSeer configuration.
     """
     if arguments.cache is not None:
+        _check_no_fields(arguments)
         return {"cache": _named_cache(arguments.cache)}
     given = {name: getattr(arguments, name) for name in NATIVE_OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     config = start if isinstance(start, TaylorSeerCacheConfig) else TaylorSeerCacheConfig()
-    with typed():
-        return {"cache": replace(config, **given)} if given else {}
+    return {"cache": replace(config, **given)} if given else {}
 
 
 def caches_of(arguments: argparse.Namespace) -> list[Cache]:
     """All that `--cache` names, or else the TaylorSeer configuration of the other options."""
     if arguments.cache is not None:
+        _check_no_fields(arguments)
         return [_named_cache(name) for name in arguments.cache]
     return [cache_of(arguments).get("cache", TaylorSeerCacheConfig())]
+
+
+def _check_no_fields(arguments: argparse.Namespace) -> None:
+    """Refuse, beside `--cache`, the options that would be of no effect."""
+    given = [name for name in NATIVE_OPTIONS if getattr(arguments, name) is not None]
+    if given:
+        raise MisuseError(
+            f"--{given[0].replace('_', '-')} is for TaylorSeer Lite, which is what draws without "
+            "--cache; leave one of the two out"
+        )
 
 
 def _named_cache(name: str) -> str | None:

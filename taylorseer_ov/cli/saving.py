@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import options
 from .console import Console, MisuseError
+from .wording import in_options
 
 if TYPE_CHECKING:
     from ..generation.settings import ImageGenerationConfig
@@ -78,7 +79,7 @@ def save(
     if arguments.of_several is not None:
         result = result.at(arguments.of_several)
     paths = result.save(target, not arguments.no_metadata, arguments.format)
-    console.say(result.report)
+    console.say(in_options(str(result.report)))
     for path in paths:
         console.say(f"wrote {path}")
         console.event("picture", path=str(path), report=result.report.to_dict())

@@ -1,13 +1,13 @@
-"""Say what the library says of its arguments by the options that were typed."""
+"""Say what the library says of its arguments by the options that were typed.
+
+`main` does so with every error and warning of the library, and what shows reports and findings of
+it. What the command line says itself names options to begin with. What is said of a file, or of a
+line of one, keeps the names that stand there.
+"""
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from .console import MisuseError
 
 # by the name that an argument or a field has in Python
 OPTIONS = {
@@ -26,42 +26,40 @@ OPTIONS = {
     "disable_cache_after_step": "--disable-cache-after-step",
     "max_order": "--max-order",
     "backend": "--backend",
+    "embedding_cache": "--embedding-cache",
 }
+PHRASES = {
+    "cache=None": "--cache off",
+    "low_memory=True": "--low-memory",
+    "vae_tiling=True": "--vae-tiling",
+    "overwrite=True": "--overwrite",
+    "INFERENCE_PRECISION_HINT='f32'": "--precision f32",
+    "use InpaintingPipeline": "give --image and --mask",
+}
+# neither inside a longer name or a path, nor quoted, which is what somebody typed
 _ARGUMENT = re.compile(
-    rf"\b(?P<name>{'|'.join(OPTIONS)})\b(?:=(?P<value>'[^']*'|[-+]?\w+(?:\.\w+)*))?"
+    rf"(?<![\w'\"./\\-])(?P<name>{'|'.join(OPTIONS)})\b(?!\.?[\w'\"/\\])"
+    r"(?:=(?P<value>'[^']*'|[-+]?\w+(?:\.\w+)*))?"
 )
-
-
-@contextmanager
-def typed() -> Iterator[None]:
-    """Turn what is refused or warned of meanwhile into sentences about options.
-
-    For what the command line alone has asked for: a field of a file keeps the name that it has.
-    """
-    show = warnings.showwarning
-    warnings.showwarning = lambda message, category, *rest, **more: show(
-        category(in_options(str(message))), category, *rest, **more
-    )
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        sentence = in_options(str(error))
-        if sentence == str(error):
-            raise
-        raise MisuseError(sentence) from error
-    finally:
-        warnings.showwarning = show
+_OBJECT = re.compile(r"(\b[A-Z]\w+\([^()]*\))")  # such as TaylorSeerCacheConfig(max_order=1)
+_OF_A_LINE = re.compile(r"line \d")
 
 
 def in_options(sentence: str) -> str:
     """Return a sentence with options in place of Python's names, and of `name=value`."""
-    return _ARGUMENT.sub(_option, sentence)
+    if _OF_A_LINE.match(sentence):
+        return sentence
+    for phrase, option in PHRASES.items():
+        sentence = sentence.replace(phrase, option)
+    pieces = _OBJECT.split(sentence)
+    pieces[::2] = [_ARGUMENT.sub(_option, piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def _option(found: re.Match[str]) -> str:
     name, value = found["name"], found["value"]
     if value is not None:
-        is_word = re.fullmatch(r"'[\w.-]+'", value)
+        is_word = re.fullmatch(r"'[^' ]+'", value)
         return f"{OPTIONS[name]} {value[1:-1] if is_word else value}"
     # others are words that a sentence may have for what they say
     is_name = "_" in name or found.string.startswith(" must", found.end())

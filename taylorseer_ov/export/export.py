@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..flux.hub import first_line, is_hub_id
+from ..version import install_command
 from .checkpoint import Checkpoint, ExportError, count_parameters, download, require_space
 from .compression import Compression
 from .conversion import check_tokenizers, convert, mend_configs
@@ -27,7 +28,6 @@ from .output import appear_when_whole
 from .proof import compare_with_torch, draw_one_step
 
 REQUIRED = ("torch", "diffusers", "transformers", "optimum.intel", "openvino_tokenizers", "nncf")
-REMEDY = 'pip install "taylorseer-ov[export]"'
 
 
 def export_model(
@@ -106,7 +106,9 @@ def _require_packages(lora: Sequence[Lora]) -> None:
         if found is None:
             missing.append(name)
     if missing:
-        raise ExportError(f"exporting needs {', '.join(missing)}; install with: {REMEDY}")
+        raise ExportError(
+            f"exporting needs {', '.join(missing)}; install with: {install_command('export')}"
+        )
     if lora and importlib.util.find_spec("peft") is None:
         raise ExportError("fusing a LoRA needs peft; install with: pip install peft")
 
@@ -164,8 +166,8 @@ def _stage(failure: str) -> Iterator[None]:
             yield
     except ImportError as error:
         raise ExportError(
-            f"{failure}: {first_line(error)}; {REMEDY}, and take torch and torchvision (if it is "
-            "there at all) from the same package index"
+            f"{failure}: {first_line(error)}; {install_command('export')}, and take torch and "
+            "torchvision (if it is there at all) from the same package index"
         ) from error
     except Exception as error:
         raise ExportError(f"{failure}: {first_line(error)}") from error

@@ -55,7 +55,7 @@ def _check_replaceable(output: Path, overwrite: bool) -> None:
     if not output.exists():
         return
     if not overwrite:
-        raise FileExistsError(f"{output} exists; choose another output, or pass --overwrite")
+        raise FileExistsError(f"{output} exists; choose another output, or overwrite=True")
     empty = output.is_dir() and next(output.iterdir(), None) is None
     if not empty and not (output / "model_index.json").is_file():
         raise FileExistsError(f"{output} is no exported model and is not replaced; remove it first")

@@ -18,6 +18,7 @@ from .folder_checks import (
     VAE_ENCODER,
     Task,
     check_ir,
+    missing_folder,
     pipeline_class,
     read_defaults,
     read_scheduler,
@@ -79,10 +80,7 @@ class FluxFolder:
         """
         folder = Path(path)
         if not folder.is_dir():
-            raise FileNotFoundError(
-                f"there is no model folder {str(folder)!r}; pass a folder written by "
-                "scripts/export_model.py, or taylorseer_ov.demo_model_path()"
-            )
+            raise FileNotFoundError(missing_folder(folder))
         is_fill = pipeline_class(folder, task) == FILL_CLASS
         for part, stem in IR_FILES.items():
             check_ir(folder / stem, part)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..checks import whole_number
-from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
+from ..files import similar_folder
+from ..model_files import EXPORT_ADVICE, EXPORT_COMMAND, ModelFolderError, read_json
 from .sampling import NoiseLevels
 from .scheduler import Scheduler
 
@@ -48,6 +49,14 @@ TENSORS = {
 VAE_ENCODER = "vae_encoder/openvino_model"
 
 
+def missing_folder(folder: Path) -> str:
+    """Say that there is no such folder, and what may be given for a model."""
+    return (
+        f"there is no model folder {str(folder)!r}{similar_folder(folder, 'demo')}; give a folder "
+        "that `taylorseer-ov export` wrote, the hub id (owner/name) of an exported model, or 'demo'"
+    )
+
+
 def pipeline_class(folder: Path, task: Task) -> str:
     """Return the pipeline class in `model_index.json`, that of a Flux which can do a task.
 
@@ -57,8 +66,7 @@ def pipeline_class(folder: Path, task: Task) -> str:
     path = folder / "model_index.json"
     if not path.is_file():
         raise ModelFolderError(
-            f"{folder} is not a Flux export: it has no model_index.json; "
-            "make one with scripts/export_model.py"
+            f"{folder} is not a Flux export: it has no model_index.json; make one: {EXPORT_COMMAND}"
         )
     index = read_json(path)
     name = index.get("_class_name")
@@ -95,7 +103,7 @@ def check_ir(stem: Path, part: str) -> None:
     if not xml.is_file():
         folder = stem.parent
         if any(folder.glob("*.safetensors")):
-            advice = "this is a PyTorch checkpoint: convert it with scripts/export_model.py"
+            advice = f"this is a PyTorch checkpoint; convert it: {EXPORT_COMMAND}"
         elif "tokenizer" in folder.name:
             advice = "the tokenizers were not converted: " + EXPORT_ADVICE
         else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
+from ..files import similar_folder
 from .folder import demo_model_path
+from .folder_checks import missing_folder
 
 INSTALL_ADVICE = "pip install huggingface_hub"
 
@@ -27,14 +30,10 @@ def download_exported(model_id: str) -> Path:
     Raises:
         HubError: if it is gated, unknown, unreachable, or not an OpenVINO export.
     """
-    try:
-        import huggingface_hub as hub
-        from huggingface_hub import constants, errors
-    except ModuleNotFoundError:
-        raise HubError(
-            f"there is no folder {model_id!r} here, and to download it needs huggingface_hub: "
-            f"{INSTALL_ADVICE}"
-        ) from None
+    check_source(model_id)
+    import huggingface_hub as hub
+    from huggingface_hub import constants, errors
+
     cache = Path(constants.HF_HUB_CACHE)
     try:
         hub.hf_hub_download(model_id, "model_index.json")
@@ -64,8 +63,7 @@ def explain(error: Exception, source: str, revision: str | None, cache: Path) ->
         return f"{source} is gated: accept its licence at {page}, then {log_in}"
     if isinstance(error, errors.RepositoryNotFoundError):
         return (
-            f"there is no folder {source!r} here and no such public model on the hub; "
-            f"for a private one, {log_in}"
+            f"{_no_folder(source)} and no such public model on the hub; for a private one, {log_in}"
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return f"{source} has no revision {revision!r}; see {page}/tree/main"
@@ -74,7 +72,7 @@ def explain(error: Exception, source: str, revision: str | None, cache: Path) ->
         return f"{source} is not a diffusers pipeline: it has no model_index.json"
     reason = first_line(error.__cause__ or error)
     return (
-        f"there is no folder {source!r} here, the hub cannot be reached ({reason}) and the cache "
+        f"{_no_folder(source)}, the hub cannot be reached ({reason}) and the cache "
         f"{cache} does not hold it; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
     )
 
@@ -83,6 +81,28 @@ def first_line(error: BaseException) -> str:
     """Return the type of an error and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _no_folder(source: str) -> str:
+    return f"there is no folder {source!r} here{similar_folder(Path(source))}"
+
+
+def check_source(source: str) -> None:
+    """Check what can be checked of a model's name before anything else is done.
+
+    Raises:
+        FileNotFoundError: if it is a folder's, and there is none.
+        HubError: if it is a hub id, and what downloads is not installed.
+    """
+    if source == "demo" or Path(source).is_dir():
+        return
+    if not is_hub_id(source):
+        raise FileNotFoundError(missing_folder(Path(source)))
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise HubError(
+            f"{_no_folder(source)}; to download a model of that name from the hub takes "
+            f"huggingface_hub: {INSTALL_ADVICE}"
+        )
 
 
 def find_model(source: str | Path) -> Path:

@@ -40,9 +40,7 @@ def encoder_properties(device: str, properties: Properties) -> Properties:
     if not computes_in_one_thread(device, properties):
         return properties
     if PRECISION in properties or properties.get("adapters") is not None:
-        raise ValueError(
-            REFUSAL + f"give {PRECISION}='f32' (--precision f32), or two threads (processors)"
-        )
+        raise ValueError(REFUSAL + f"give {PRECISION}='f32', or two threads (processors)")
     return {**properties, PRECISION: "f32"}
 
 

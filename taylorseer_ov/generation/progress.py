@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+SHORT_RUN_S = 1.0
+
 
 class TimeLeft:
     """Estimate the seconds that are left from the transformer runs done.
@@ -24,9 +26,11 @@ class TimeLeft:
         self._first: tuple[int, float] | None = None
 
     def after(self, done: int, runs: int) -> float | None:
-        """Return the seconds left after `done` of `runs` transformer runs, None before the first.
+        """Return the seconds left after `done` of `runs` transformer runs, None if not known.
 
-        Runs may be left out between two calls.
+        That is before the first run, and after it if it was short: then the encoding of the prompt
+        and the warming up, which it is told with, are most of it, and there is soon a second. Runs
+        may be left out between two calls.
         """
         now_s = self._clock()
         if done < 1:
@@ -34,6 +38,8 @@ class TimeLeft:
         if self._first is None:
             self._first = done, now_s
             run_s = (now_s - self._begin_s) / done
+            if run_s < SHORT_RUN_S:
+                return None
         else:
             first_done, first_s = self._first
             if done <= first_done:

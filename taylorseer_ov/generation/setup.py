@@ -51,8 +51,9 @@ class Devices(NamedTuple):
             named = dict(zip(cls._fields, device, strict=True))
         else:
             raise TypeError(
-                f"device must be one device, or three: {', '.join(cls._fields)}, as a tuple or a "
-                f"dictionary; got {device!r}"
+                f"device must be one device such as 'GPU', or three for {', '.join(cls._fields)}, "
+                "as a tuple such as ('CPU', 'GPU', 'GPU') or a dictionary such as "
+                f"{{'denoise': 'GPU'}}; got {device!r}"
             )
         return cls(
             **{part: device_text(f"the device for {part}", name) for part, name in named.items()}

@@ -220,7 +220,7 @@ class Recipe:
         if found not in (RECIPE_FORMAT, FIRST_FORMAT):
             raise RecipeError(
                 f"a recipe of format {version!r:.20}, which this version of taylorseer_ov does not "
-                f"know ({RECIPE_FORMAT}); a newer one wrote it: pip install -U taylorseer-ov"
+                f"know ({RECIPE_FORMAT}); a newer one wrote it: install that one"
             )
         try:
             if found == FIRST_FORMAT:

@@ -287,5 +287,5 @@ def _versions() -> dict[str, str]:
 def _refuse_native_if(obstacle: str | None) -> None:
     if obstacle:
         raise RuntimeError(
-            f"backend='native' cannot do this: {obstacle}; use backend='auto' or 'python'"
+            f"backend='native' cannot do this: {obstacle}; use backend='auto' or backend='python'"
         )

@@ -51,7 +51,8 @@ def test_info_tells_what_a_model_is(model_copy, capsys):
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("nowhere", "there is no 'nowhere'"), (".", "is not a Flux export")]
+    ("path", "message"),
+    [("nowhere", "there is no picture or model folder 'nowhere'"), (".", "is not a Flux export")],
 )
 def test_info_about_nothing_is_misuse(path, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -26,7 +26,7 @@ def test_all_that_is_wrong_with_a_folder_is_found_at_once(model_copy):
         "generation_config.json",
     }
     assert "truncated: 1000 bytes instead of" in problems["transformer"].text
-    assert problems["transformer"].remedy == "export it again with scripts/export_model.py"
+    assert problems["transformer"].remedy == "export it again: taylorseer-ov export MODEL OUT_DIR"
     assert "were not converted" in problems["tokenizer"].remedy
     assert "height must be a multiple of 16, got 100" in problems["generation_config.json"].text
     assert found(diagnosis, "text_encoder_2").status == "ok"

@@ -74,7 +74,7 @@ def test_existing_output_is_kept_until_the_new_one_is_whole(
 ):
     output = write_source(tmp_path / "out")
     assert main(["export", str(source), str(output)]) == 2
-    assert "exists; choose another output, or pass --overwrite" in capsys.readouterr().err
+    assert "exists; choose another output, or --overwrite" in capsys.readouterr().err
     fake_conversion[:] = [lambda: raise_(RuntimeError)]
     assert main(["export", str(source), str(output), "--overwrite"]) == 1
     assert names(output) == ["model_index.json", "transformer"]

@@ -24,7 +24,9 @@ def test_the_demo_model_is_read():
 
 
 def test_a_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no model folder '.*nowhere'.*export_model\.py"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no model folder '.*nowhere'.*`taylorseer-ov export` wrote"
+    ):
         Text2ImagePipeline(tmp_path / "nowhere")
 
 
@@ -52,7 +54,7 @@ def test_a_missing_file(model_copy, file, message):
 def test_a_pytorch_checkpoint(model_copy):
     (model_copy / "transformer/openvino_model.xml").unlink()
     (model_copy / "transformer/model.safetensors").touch()
-    with pytest.raises(ModelFolderError, match=r"a PyTorch checkpoint: convert it with scripts"):
+    with pytest.raises(ModelFolderError, match=r"PyTorch checkpoint; convert it: taylorseer-ov"):
         Text2ImagePipeline(model_copy)
 
 

@@ -29,6 +29,16 @@ def test_time_left_goes_by_runs_and_forgets_the_slow_first_one():
     assert left.after(10, 10) == pytest.approx(6 / 9)
 
 
+def test_time_left_waits_for_a_second_run_if_the_first_was_short():
+    """Most of a short first run is the encoding of the prompt and the warming up."""
+    clock = Clock()
+    left = TimeLeft(clock)
+    clock.now_s = 0.9
+    assert left.after(1, 10) is None
+    clock.now_s = 1.0
+    assert left.after(2, 10) == pytest.approx(0.9)
+
+
 def test_time_left_counts_the_vae_as_it_took_before():
     clock = Clock()
     left = TimeLeft(clock, decoding_s=7.0)

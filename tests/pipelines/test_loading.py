@@ -97,8 +97,16 @@ def test_devices_can_be_said_in_these_ways(device, read):
 @pytest.mark.parametrize(
     ("device", "error", "sentence"),
     [
-        (("CPU", "CPU"), TypeError, r"one device, or three: text_encode, denoise, vae, .*'CPU'\)"),
-        (7, TypeError, "device must be one device, or three: .*got 7"),
+        (("CPU", "CPU"), TypeError, r"or three for text_encode, denoise, vae, .*'CPU'\)"),
+        (
+            ["GPU"],
+            TypeError,
+            r"such as \('CPU', 'GPU', 'GPU'\) or .*{'denoise': 'GPU'}; got \['GPU",
+        ),
+        ("GPU,CPU", ValueError, "'GPU,CPU' is not one device; AUTO:GPU,CPU leaves the choice"),
+        ("gpu;cpu", ValueError, "'GPU;CPU' is not one device; AUTO:GPU,CPU leaves the choice"),
+        ("text:GPU", ValueError, "AUTO, HETERO and BATCH are followed by a colon"),
+        (7, TypeError, "device must be one device such as 'GPU', or three for .*got 7"),
         (("CPU", None, "CPU"), TypeError, "device for denoise must be a text such as 'CPU'"),
         ("", ValueError, "device for text_encode is an empty text"),
         ({"denoiser": "CPU"}, ValueError, "no part .* called 'denoiser'; did you mean 'denoise'"),

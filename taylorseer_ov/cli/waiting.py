@@ -1,0 +1,103 @@
+"""How far a picture is: a bar in a terminal, a line now and then in a file, events for programs.
+
+Nothing is shown before there is work to wait for. Loading is told apart from drawing, and takes no
+part in the time that is left.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..generation.progress import TimeLeft
+
+LINES = 10  # at most, for a picture, where there is no terminal
+SHORTEST_S = 1.0  # between two of them
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"
+
+
+class Waiting:
+    """The display of one picture. Called as (transformer runs done, runs in all), it shows these.
+
+    Args:
+        title: what is drawn.
+        decoding_s: what the VAE took for the picture before.
+        tell: called with what programs are told, a name and values.
+        is_shown: whether people are shown anything.
+    """
+
+    def __init__(
+        self, title: str, decoding_s: float | None, tell: Callable[..., None], is_shown: bool
+    ) -> None:
+        self._title, self._decoding_s = title, decoding_s
+        self._tell, self._is_shown = tell, is_shown
+        self._bar: Any = None
+        self._left: TimeLeft | None = None
+        self._told, self._told_s = 0, 0.0
+
+    def load(self, model: str) -> None:
+        """Show that a model is loaded now."""
+        self._tell("loading", model=model)
+        if not self._is_shown:
+            return
+        if _is_terminal():
+            self._open_bar(desc=f"loading {model}", bar_format="{desc} ...", leave=False)
+        else:
+            _write(f"loading {model}")
+
+    def begin(self, clock: Callable[[], float]) -> None:
+        """Show that drawing begins now.
+
+        Args:
+            clock: tells the seconds that count as drawing.
+        """
+        from ..generation.progress import TimeLeft
+
+        self.close()
+        self._left = TimeLeft(clock, self._decoding_s)
+        self._told_s = time.perf_counter()
+        if self._is_shown and _is_terminal():
+            self._open_bar(desc=self._title, bar_format=BAR)
+
+    def __call__(self, done: int, runs: int) -> None:
+        """Show the transformer runs done and the time left, which forecasts hardly take any of."""
+        seconds = None if self._left is None else self._left.after(done, runs)
+        told = "" if seconds is None else f"{seconds:.0f} s left"
+        if self._bar is not None:
+            self._bar.total = runs
+            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif self._is_shown:
+            self._tell_now_and_then(done, runs, told)
+        self._tell("progress", title=self._title, runs=done, of=runs, seconds_left=seconds)
+
+    def close(self) -> None:
+        """Let what was shown stand."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _tell_now_and_then(self, done: int, runs: int, told: str) -> None:
+        now_s, share = time.perf_counter(), LINES * done // max(runs, 1)
+        if share > self._told and now_s >= self._told_s + SHORTEST_S:
+            self._told, self._told_s = share, now_s
+            _write(f"{self._title}: {done} of {runs} runs{told and ', '}{told}")
+
+    def _open_bar(self, **looks: Any) -> None:
+        from tqdm import tqdm
+
+        # of a terminal that tells no size, as in some containers, tqdm would show nothing
+        size = shutil.get_terminal_size()
+        self._bar = tqdm(file=sys.stderr, ncols=size.columns - 1, nrows=size.lines, **looks)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _write(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
