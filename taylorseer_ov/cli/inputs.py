@@ -49,7 +49,7 @@ def read_inputs(arguments: argparse.Namespace) -> list[Image]:
     Raises:
         MisuseError: for a mask or a strength without a picture, or for what is no picture.
     """
-    from ..flux.initial_image import read_picture
+    from ..flux.picture_reading import read_picture
 
     if arguments.image is None:
         for option, why in (

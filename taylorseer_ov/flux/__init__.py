@@ -4,14 +4,14 @@ A folder as optimum-intel exports it, or a hub has it (`hub`), is read and check
 is loaded (`folder`, `folder_checks`). Sampling is numpy: noise levels and the Euler loop
 (`sampling`), the file they are read from, for those who name it (`scheduler`), initial noise
 (`noise`) and what draws it with openvino_genai's numbers (`generators`, `logf`), packing into
-tokens (`latents`), pictures to start from (`initial_image`, `starting_point`) and what of them goes
-over what was drawn (`overlay`). The parts are compiled for a `Place`, a device and properties that
-`pipelines.models` chooses: text encoders and transformer (`parts`), tokenizers (`tokenizer`), the
-autoencoder whole (`vae`) or in tiles (`tiled_vae`, `tiling`). Those who put a pipeline together
-have the parts as openvino_genai does (`part_models`). What prompts were encoded to is kept by
-`embedding_cache`; `devices` tells what OpenVINO knows of them, `device_properties` what they do not
-take, and `one_thread` where its bfloat16 is dangerous. Nothing here knows of caching: a velocity is
-whatever is called as `velocity(latents, sigma)`.
+tokens (`latents`), pictures that are given (`picture_reading`), to start from (`initial_image`,
+`starting_point`), and what of them goes over what was drawn (`overlay`). The parts are compiled for
+a `Place`, a device and properties that `pipelines.models` chooses: text encoders and transformer
+(`parts`), tokenizers (`tokenizer`), the autoencoder whole (`vae`) or in tiles (`tiled_vae`,
+`tiling`). Those who put a pipeline together have the parts as openvino_genai does (`part_models`).
+What prompts were encoded to is kept by `embedding_cache`; `devices` tells what OpenVINO knows of
+them, `device_properties` what they do not take, and `one_thread` where its bfloat16 is dangerous.
+Nothing here knows of caching: a velocity is whatever is called as `velocity(latents, sigma)`.
 
 May import the ground.
 """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..flux.initial_image import read_picture
+from ..flux.picture_reading import read_picture
 from .formats import SUFFIXES
 from .quality import finite_psnr, gmsd, ssim
 

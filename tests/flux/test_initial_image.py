@@ -126,6 +126,61 @@ def test_a_truncated_file(png):
         read(png)
 
 
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "int32"])
+def test_grey_of_16_bits_keeps_its_brightness(dtype, tmp_path):
+    """PIL cuts it off at 255, which made all of a mask white."""
+    bright = np.tile(np.arange(0, 65536, 2048), (32, 1)).astype(dtype)
+    source = Image.fromarray(bright)
+    expected = np.rint(bright.astype(float) / 257).astype(np.uint8)
+    if dtype == "uint16":
+        source.save(tmp_path / "grey.tiff")
+        source = tmp_path / "grey.tiff"
+    given = read(source, source)
+    assert np.array_equal(given.pixels[0, ..., 0], expected)
+    assert np.array_equal(given.mask_image, expected >= 128)
+
+
+def test_wide_pixels_of_8_bits_stay_what_they_are():
+    grey = np.tile(np.arange(0, 256, 8, dtype=np.int32), (32, 1))
+    assert np.array_equal(read(Image.fromarray(grey)).pixels[0, ..., 0], grey)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.full((32, 32), 0.5, np.float32), "image has fractions for pixels; save it with 8 bits"),
+        (np.full((32, 32), 65536, np.int32), "image has pixels of over 16 bits; save it with 8 b"),
+        (np.full((32, 32), -1000, np.int32), "image has pixels of over 16 bits; save it with 8 b"),
+    ],
+)
+def test_other_depths(pixels, message):
+    with pytest.raises(ValueError, match=message):
+        read(Image.fromarray(pixels))
+
+
+def test_postscript_is_not_run(tmp_path, monkeypatch):
+    path = tmp_path / "program.png"
+    Image.fromarray(PIXELS).save(path, "EPS")
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("it was run"))
+    with pytest.raises(ValueError, match="is PostScript; save it as PNG"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "content",  # with which PIL raises ValueError and SyntaxError
+    [
+        b"P6\n40 4\x8b\n255\n",
+        b"icns\0\0\0\x39ic07\0\0\0\x31\x89PNG\r\n\x1a\n" + b"\0\0\0\x04\0\0ID" + bytes(21),
+    ],
+    ids=["PPM", "ICNS"],
+)
+def test_whatever_a_decoder_raises(content, tmp_path):
+    path = tmp_path / "damaged.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"image: .*damaged.png' cannot be read as a picture"):
+        read(path)
+
+
 def png_header(path, width, height):
     """Write the beginning of a PNG file of some size, without its pixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
