@@ -1,13 +1,13 @@
 """The command line, `taylorseer-ov COMMAND`: one module for each command.
 
 A command's module adds its parser in `add_to` and names what runs it (`compare_folders` is the
-other half of `compare`). `options` has what several commands share, `devices` those that are named,
-`properties` OpenVINO's of them, `settings_file` reads them from a file, `again` from a picture of
-ours; `inputs` are pictures to draw from, `saving` is where they go. `console` says everything to
-people in lines and to programs in events, `waiting` how far a picture is, `wording` turns what the
-library says of its arguments into sentences about options, `interrupts` Ctrl-C into a request to
-stop. What a command does is done in the other rooms: here are only words, options, exit statuses
-and the reading of prompt files.
+other half of `compare`). `options` has what several commands share, `caching` those of them that
+say what is cached, `devices` those that are named, `properties` OpenVINO's; `settings_file` reads
+them from a file, `again` from a picture of ours. `inputs` are pictures to draw from, `saving` is
+where they go. `console` says everything to people in lines and to programs in events, `waiting` how
+far a picture is, `wording` turns what the library says of its arguments into sentences about
+options, `interrupts` Ctrl-C into a request to stop. What a command does is done in the other rooms:
+here are only words, options, exit statuses and the reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.

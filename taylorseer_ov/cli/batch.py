@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import options
+from . import caching, options
 from .console import Console, MisuseError
 from .settings_file import add_settings_option
 
@@ -57,7 +57,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     add_settings_option(parser)
     options.add_settings_options(parser)
-    options.add_cache_options(parser)
+    caching.add_cache_options(parser)
     options.add_pipeline_options(parser)
     parser.set_defaults(run=run, by_words=("model", "prompts"))
     return parser
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     options.writable_folder(arguments.output_dir, "--output-dir")
     pipeline = options.make_pipeline(arguments)
     usual = pipeline.get_generation_config()
-    settings = options.settings_of(arguments) | options.cache_of(arguments, usual.cache)
+    settings = options.settings_of(arguments) | caching.cache_of(arguments, usual.cache)
     if arguments.seed is not None:
         settings["rng_seed"] = arguments.seed
     pipeline.set_generation_config(usual.updated(settings))

@@ -10,7 +10,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import compare_folders, options
+from . import caching, compare_folders, options
 from .console import Console, MisuseError
 from .generate import draw
 from .settings_file import add_settings_option
@@ -51,7 +51,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
     add_settings_option(parser)
     options.add_settings_options(parser)
-    options.add_cache_options(parser, several=True)
+    caching.add_cache_options(parser, several=True)
     options.add_pipeline_options(parser)
     parser.set_defaults(run=run)
     return parser
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         return
     options.take_words(arguments, "model", "prompt")
     options.check_model(arguments.model)
-    caches, seeds = options.caches_of(arguments), arguments.seed or [None]
+    caches, seeds = caching.caches_of(arguments), arguments.seed or [None]
     if len(caches) > 1 or len(seeds) > 1:
         raise MisuseError("several --cache or --seed make a table: give the prompts by --prompts")
     _compare_one(arguments, caches[0], seeds[0], console)
@@ -88,7 +88,7 @@ def _check_no_picture_options(arguments: argparse.Namespace) -> None:
 
 
 def _compare_one(
-    arguments: argparse.Namespace, cache: options.Cache, seed: int | None, console: Console
+    arguments: argparse.Namespace, cache: caching.Cache, seed: int | None, console: Console
 ) -> None:
     paths = _output_paths(arguments)
     pipeline = options.make_pipeline(arguments)
@@ -102,7 +102,7 @@ def _compare_one(
 
 
 def _measure(
-    pipeline: Text2ImagePipeline, settings: dict[str, Any], cache: options.Cache, console: Console
+    pipeline: Text2ImagePipeline, settings: dict[str, Any], cache: caching.Cache, console: Console
 ) -> list[tuple[GenerationResult, GenerationResult]]:
     """Draw uncached and cached in turn, several times if that is short."""
 
@@ -204,7 +204,7 @@ def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
 
     full = drawn("uncached", cache=None)
     rows = []
-    for cache in options.caches_of(arguments):
+    for cache in caching.caches_of(arguments):
         name = cache if isinstance(cache, str) else "taylorseer"
         cached = drawn(name, cache=cache)
         rows.append(_row(name, full, cached))

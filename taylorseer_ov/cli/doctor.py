@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from . import options
+from . import caching, options
 from .console import Console, MisuseError
 from .devices import parse_devices
 from .wording import in_options
@@ -30,7 +30,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         help="mend the model's scheduler file if openvino_genai misreads it, keeping a backup",
     )
     options.add_settings_options(parser)
-    options.add_cache_options(parser)
+    caching.add_cache_options(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     model = None if arguments.model is None else _folder(arguments.model)
     if model is None and arguments.fix:
         raise MisuseError("--fix mends a model: name its folder")
-    settings = options.settings_of(arguments) | options.cache_of(arguments)
+    settings = options.settings_of(arguments) | caching.cache_of(arguments)
     if model is None and settings:
         raise MisuseError("settings are examined with a model: name its folder, or 'demo'")
     diagnosis = diagnose(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import again, inputs, options, saving
+from . import again, caching, inputs, options, saving
 from .console import Console, MisuseError
 from .settings_file import add_settings_option
 
@@ -56,7 +56,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     add_settings_option(parser)
     inputs.add_input_options(parser)
     options.add_settings_options(parser)
-    options.add_cache_options(parser)
+    caching.add_cache_options(parser)
     options.add_pipeline_options(parser)
     parser.set_defaults(run=run)
     return parser
@@ -144,7 +144,7 @@ def _settings(
     start = settings.pop("cache", usual_cache)
     # what is usual is not asked for: where it is of no use, nobody is to be warned
     kept = {} if start == usual_cache else {"cache": start}
-    return settings | kept | options.cache_of(arguments, start)
+    return settings | kept | caching.cache_of(arguments, start)
 
 
 def _preview(

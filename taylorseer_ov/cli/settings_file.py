@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import nearest
+from .caching import NATIVE_OPTIONS
 from .console import MisuseError
-from .options import NATIVE_OPTIONS
 from .properties import OPTIONS, read_value
 
 MOST_BYTES = 1 << 15  # names with thousands of dots take seconds in more

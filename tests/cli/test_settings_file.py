@@ -7,7 +7,7 @@ import pytest
 
 from taylorseer_ov import Recipe, TaylorSeerCacheConfig
 from taylorseer_ov.cli import main
-from taylorseer_ov.cli.options import cache_of
+from taylorseer_ov.cli.caching import cache_of
 from taylorseer_ov.cli.properties import properties_of
 from taylorseer_ov.cli.settings_file import MOST_BYTES
 from tests.cli.common import generate

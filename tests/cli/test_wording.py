@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from taylorseer_ov.cli import build_parser, main, options
+from taylorseer_ov.cli import build_parser, main
+from taylorseer_ov.cli.caching import NATIVE_OPTIONS
 from taylorseer_ov.cli.wording import OPTIONS, in_options
 from tests.common import PROMPT
 
@@ -22,7 +23,7 @@ def options_of(command):
 
 def test_every_option_that_is_named_can_be_typed():
     assert set(OPTIONS.values()) <= options_of("calibrate") | options_of("generate")
-    assert set(options.NATIVE_OPTIONS) <= set(OPTIONS)
+    assert set(NATIVE_OPTIONS) <= set(OPTIONS)
 
 
 @pytest.mark.parametrize(
