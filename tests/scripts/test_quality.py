@@ -223,6 +223,8 @@ def test_page_without_pictures_and_plot():
 
 
 @pytest.mark.filterwarnings("ignore:3 prompts are few to calibrate on")
+# few steps, of which an error control may skip none
+@pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.schedule.InactiveCacheWarning")
 def test_quick_run_on_the_demo_model(pipeline, tmp_path, capsys):
     options = "--quick --count 2 --steps 9 --runs 5 --calibration-count 3 --no-plot --page"
     benchmark.main([*options.split(), "--output-dir", str(tmp_path / "out")])
