@@ -1,7 +1,7 @@
 """The formats that pictures are kept in, by the suffixes of their files.
 
 PNG and WebP keep every bit of a picture. JPEG does not: its quality is 95 with colours as fine as
-brightness, for which the eye finds no difference.
+brightness, of which hardly anything is to be seen.
 """
 
 from __future__ import annotations
