@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import options
-from .console import Console, MisuseError
+from .console import Console, MisuseError, printable
 
 if TYPE_CHECKING:
     from ..pictures.pairs import PairLikeness
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     pairs, left_out = _compare(found.pairs, console)
     left_out = found.left_out + left_out
     for sentence in left_out[:MOST_TOLD]:
-        console.warn(f"left out: {sentence}")
+        console.warn(f"left out: {printable(sentence)}")
     if len(left_out) > MOST_TOLD:
         console.warn(f"left out: {len(left_out) - MOST_TOLD} more")
     if not pairs:
@@ -81,7 +81,7 @@ def _compare(
     ):
         try:
             pair = pair_likeness(first, second)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             left_out.append(str(error))
             continue
         pairs.append(pair)
@@ -99,7 +99,7 @@ def _tell(pairs: list[PairLikeness], left_out: list[str], console: Console) -> N
     for name, (title, form) in MEASURES.items():
         row = summary[name]
         told = "".join(f"{form.format(row[k]):>10}" for k in ("mean", "worst_tenth", "worst"))
-        console.say(f"{title:20}{told}  {row['worst_pair']}")
+        console.say(f"{title:20}{told}  {printable(row['worst_pair'])}")
     console.event("summary", pairs=len(pairs), left_out=left_out, measures=summary)
 
 

@@ -55,5 +55,10 @@ class Console:
             waiting.close()
 
 
+def printable(line: str) -> str:
+    """A stranger's text, such as a picture's or a name, which is not to steer the terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+
 def _one_line(message: str) -> str:
     return " ".join(message.split())

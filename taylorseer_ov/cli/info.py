@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import Console, MisuseError
+from .console import Console, MisuseError, printable
 
 if TYPE_CHECKING:
     from ..doctor.model_summary import ModelSummary, PartSummary
@@ -51,8 +51,7 @@ def _show_picture(path: Path, console: Console) -> None:
     recipe = Recipe.from_picture(path)
     console.event("recipe", path=str(path), recipe=json.loads(recipe.to_json()))
     for line in _describe_recipe(recipe):
-        # a picture's text is a stranger's: it is not to steer the terminal
-        console.say("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+        console.say(printable(line))
 
 
 def _describe_recipe(recipe: Recipe) -> list[str]:

@@ -48,6 +48,17 @@ def test_folders_are_compared_in_a_table_and_a_page(folders, tmp_path, capsys):
     assert (tmp_path / "deep/page.html").read_text(encoding="utf-8") == page
 
 
+def test_names_do_not_steer_the_terminal(folders, tmp_path, capsys):
+    for folder in folders:
+        (tmp_path / folder / "unlike.png").rename(tmp_path / folder / "\x1b]0;owned\x07.png")
+    (tmp_path / "a" / "\x1b[2Jalone.png").write_bytes(b"")
+    assert main(["compare", *folders, "-o", "page.html"]) == 0
+    told = capsys.readouterr()
+    assert told.out.count("\\x1b]0;owned\\x07\n") == 5
+    assert "a/\\x1b[2Jalone.png has no partner" in told.err
+    assert "\x1b" not in told.out + told.err
+
+
 def test_programs_get_each_pair_and_the_summary(folders, capsys):
     assert main(["compare", *folders, "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
