@@ -18,7 +18,7 @@ def text(name: str, value: Any) -> str:
         ValueError: if it has halves of surrogate pairs, which no encoding knows.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text, got {value!r}")
+        raise TypeError(f"{name} must be a text, got {value!r:.80}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -44,9 +44,9 @@ def whole_number(
     except TypeError:  # arrays and classes have an `__index__` too
         number = None
     if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number{allowed}, got {value!r}")
+        raise TypeError(f"{name} must be a whole number{allowed}, got {value!r:.80}")
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
-        raise ValueError(f"{name} must be a whole number{allowed}, got {number}")
+        raise ValueError(f"{name} must be a whole number{allowed}, got {number!s:.80}")
     return number
 
 
@@ -58,7 +58,7 @@ def number(name: str, value: Any) -> float:
         ValueError: for a whole number that is too large for a float.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {value!r:.80}")
     try:
         as_float = float(value)
     except OverflowError:
@@ -74,7 +74,7 @@ def true_or_false(name: str, value: Any) -> bool:
     """
     kind = type(value)
     if kind is not bool and (kind.__module__, kind.__name__.rstrip("_")) != ("numpy", "bool"):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {value!r:.80}")
     return bool(value)
 
 

@@ -90,10 +90,19 @@ def parse_lines(data: bytes, json_lines: bool | None = None) -> Iterator[BatchLi
         try:
             if len(row) > LONGEST_LINE:
                 raise ValueError(f"it has more than {LONGEST_LINE} bytes")
-            line = row.decode("utf-8").strip()
+            line = _decoded(row).strip()
             yield BatchLine.of(number, _parse_object(line) if json_lines else line)
         except (TypeError, ValueError) as error:
             yield BadLine(number, str(error))
+
+
+def _decoded(row: bytes) -> str:
+    try:
+        return row.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"it is not UTF-8, in which prompts are read: byte {error.start + 1}"
+        ) from None
 
 
 def _parse_object(line: str) -> dict[str, Any]:

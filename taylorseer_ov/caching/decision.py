@@ -16,6 +16,7 @@ What can be asked for, and what each becomes:
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import fields, replace
@@ -135,9 +136,9 @@ def load_plan(path: str) -> CachePlan:
     Raises:
         ValueError: if there is no such file, or it holds something else.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # which is no error for a name that no file can have
         raise ValueError(
-            f"cache={path!r} is no preset ({', '.join(PRESETS)}) and no file with a cache plan"
+            f"cache={path!r:.300} is no preset ({', '.join(PRESETS)}) and no file with a cache plan"
             f"{nearest(path, PRESETS).rstrip('.')}"
         )
     try:

@@ -43,14 +43,39 @@ def read(text: str, build: Callable[[Schedule, Matrix, Any], Plan]) -> Plan:
         raise ValueError(f"not a cache plan, but {text[:80]!r} ({error})") from error
     if not isinstance(values, dict) or values.get("format") != PLAN_FORMAT:
         raise ValueError(f"not a cache plan, whose 'format' is {PLAN_FORMAT!r}: {text[:80]!r}")
+    missing = [name for name in ("mask", "rows", "sigmas") if name not in values]
+    if missing:
+        raise ValueError(f"a damaged cache plan, without {' and '.join(missing)}")
+    _check_kinds(values["mask"], values["rows"], values["sigmas"])
+    mask, rows = parse_schedule(values["mask"]), values["rows"]
+    if not len(rows) == len(mask) <= MOST_STEPS:
+        raise ValueError(f"{len(rows)} rows for {len(mask)} steps, at most {MOST_STEPS}")
+    weights = np.zeros((len(mask), len(mask)))
     try:
-        mask, rows = parse_schedule(values["mask"]), values["rows"]
-        if not len(rows) == len(mask) <= MOST_STEPS:
-            raise ValueError(f"{len(rows)} rows for {len(mask)} steps, at most {MOST_STEPS}")
-        weights = np.zeros((len(mask), len(mask)))
         for i, row in enumerate(rows):
             for j, weight in row.items():
                 weights[i, int(j)] = weight
         return build(mask, weights, values["sigmas"])
-    except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
-        raise ValueError(f"a damaged cache plan: {error!r}") from error
+    except (LookupError, TypeError, ArithmeticError) as error:
+        raise ValueError("a damaged cache plan, whose values do not fit each other") from error
+
+
+def _check_kinds(mask: Any, rows: Any, sigmas: Any) -> None:
+    fits = {
+        "mask": isinstance(mask, str),
+        "rows": isinstance(rows, list) and all(map(_is_row, rows)),
+        "sigmas": sigmas is None or (isinstance(sigmas, list) and all(map(_is_number, sigmas))),
+    }
+    for name, is_right in fits.items():
+        if not is_right:
+            raise ValueError(f"a damaged cache plan, whose {name!r} is of another kind")
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not all(map(_is_number, row.values())):
+        return False
+    return all(name.isascii() and name.isdecimal() and len(name) < 5 for name in row)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -128,5 +128,7 @@ def _sentence(error: BaseException) -> str:
     from ..model_files import ModelFolderError
     from ..pictures.recipe import RecipeError
 
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"  # without the system's number
     names_are_typed = isinstance(error, MisuseError | ModelFolderError | RecipeError)
     return str(error) if names_are_typed else in_options(str(error))

@@ -10,6 +10,8 @@ from typing import Any
 
 from .waiting import Waiting
 
+MOST_SAID = 1200  # letters of a sentence, whatever is quoted in it
+
 
 class MisuseError(Exception):
     """Something about the command line that only looking at the machine shows."""
@@ -61,4 +63,7 @@ def printable(line: str) -> str:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(message.split())
+    shown = printable(" ".join(message.split()))
+    if len(shown) <= MOST_SAID:
+        return shown
+    return f"{shown[: MOST_SAID * 2 // 3]} ... {shown[-MOST_SAID // 4 :]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..checks import exact_names, of_kind
+from .setup import Devices
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Environment:
             of_kind(what, value, kind)
             if kind is dict and not all(isinstance(text, str) for text in value.values()):
                 raise TypeError(f"{what} is wrong: {value!r:.80}")
+        exact_names("devices", values["devices"], Devices._fields)
         return cls(**values)
 
 

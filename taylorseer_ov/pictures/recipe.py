@@ -276,7 +276,9 @@ def _plan_of(values: Any, asked: ImageGenerationConfig) -> CachePlan | None:
         return None
     steps = asked.num_inference_steps
     taken = steps - first_step(steps, asked.strength)
-    if len(values["mask"]) != taken:
+    of_kind("its plan", values, dict)
+    mask = values.get("mask")
+    if not isinstance(mask, str) or len(mask) != taken:
         raise ValueError(f"its plan has not {taken} steps")
     return CachePlan.from_json(json.dumps(values))
 

@@ -161,6 +161,25 @@ def test_json_of_something_else_is_refused():
         parse_schedule("CxC")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mask": ["C", "C"]}, "whose 'mask' is of another kind"),
+        ({"rows": 2.0}, "whose 'rows' is of another kind"),
+        ({"rows": [[], []]}, "whose 'rows' is of another kind"),
+        ({"rows": [{"0": "1"}, {"1": 1.0}]}, "whose 'rows' is of another kind"),
+        ({"rows": [{"0": 1.0}, {"x": 1.0}]}, "whose 'rows' is of another kind"),
+        ({"rows": [{"0": 1.0}, {"9": 1.0}]}, "whose values do not fit each other"),
+        ({"sigmas": ["1", "0.5", "0"]}, "whose 'sigmas' is of another kind"),
+        ({"sigmas": 1.0}, "whose 'sigmas' is of another kind"),
+    ],
+)
+def test_json_of_a_plan_with_values_of_other_kinds_is_refused(changes, message):
+    values = json.loads(CachePlan.uncached(2).to_json()) | changes
+    with pytest.raises(ValueError, match=message):
+        CachePlan.from_json(json.dumps(values))
+
+
 def test_sigmas_of_a_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"shape \(n \+ 1,\)"):
         CachePlan.taylor(TaylorSeerCacheConfig(), [1.0])

@@ -12,6 +12,7 @@ from PIL import Image
 
 from taylorseer_ov import Recipe, TaylorSeerCacheConfig, demo_model_path
 from taylorseer_ov.cli import main
+from taylorseer_ov.cli.console import Console
 from tests.cli.common import generate, pixels
 from tests.common import PROMPT, REPOSITORY
 
@@ -352,3 +353,21 @@ def test_report_as_json(pipeline):
     values = json.loads(report.to_json())
     assert values["computed_steps"] == 2
     assert values["devices"] == ["CPU", "CPU", "CPU"]
+
+
+def test_what_is_said_fits_a_terminal_and_does_not_steer_it(capsys):
+    """Whatever a stranger's file has in the place of a number."""
+    for said in ("x" * 10**6, "\x1b[2J\x07 and more"):
+        Console(json=False, quiet=False).fail(f"width must be a number, got {said}; less", 2)
+        told = capsys.readouterr().err
+        assert len(told) < 1300
+        assert told.startswith("taylorseer-ov: error: width must be a number, got ")
+        assert told.endswith("; less\n")
+        assert "\x1b" not in told
+    assert "\\x1b[2J" in told
+
+
+def test_an_error_of_the_system_is_told_without_its_number(tmp_path, capsys):
+    assert main(["info", "x" * 5000]) != 0
+    assert f"{'x' * 100}" in (told := capsys.readouterr().err)
+    assert told.rstrip().endswith("File name too long")

@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from taylorseer_ov import Recipe, RecipeError
+from taylorseer_ov.caching.plan_json import PLAN_FORMAT
 from taylorseer_ov.pictures.png import encode_png
 from taylorseer_ov.pictures.texts import MOST_TEXT
 from tests.common import PROMPT
@@ -129,11 +130,20 @@ def test_other_texts_are_no_recipes(text):
         ({"camera": "x"}, "its recipe must have prompt, asked"),
         ({"index": 1}, "index must be a whole number from 0 to 0, got 1"),
         ({"plan": {"mask": "C" * 10**6}}, "its plan has not 9 steps"),
+        ({"plan": {"format": PLAN_FORMAT, "mask": "C" * 9}}, "plan, without rows and sigmas"),
+        ({"plan": {"mask": 1}}, "its plan has not 9 steps"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said(drawn, change, message):
     values = json.loads(drawn.recipe.to_json()) | change
     with pytest.raises(RecipeError, match=message):
+        Recipe.from_json(json.dumps(values))
+
+
+def test_a_recipe_names_the_device_of_every_part(drawn):
+    values = json.loads(drawn.recipe.to_json())
+    del values["environment"]["devices"]["vae"]
+    with pytest.raises(RecipeError, match="its devices must have text_encode, denoise, vae"):
         Recipe.from_json(json.dumps(values))
 
 

@@ -74,6 +74,7 @@ from tests.pipelines.common import SHORT
             ValueError,
             "cache='quick' is no preset .high, balanced, fast.",
         ),
+        ({"cache": "x" * 5000}, ValueError, "cache='x{299} is no preset"),
         ({"cache": None, "taylorseer_config": None}, TypeError, "two names for one setting"),
         ({"recorder": 3}, TypeError, "recorder must be callable, got 3"),
         ({"callback": 3}, TypeError, "callback must be callable, got 3"),
