@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..generation.settings import ImageGenerationConfig
     from ..pictures.recipe import Recipe
     from ..pictures.result import GenerationResult
+    from ..pipelines.models import LoopModels
     from .inputs import Pipeline
     from .waiting import Waiting
 
@@ -204,11 +205,26 @@ def _load_and_draw(
     job = pipeline.prepare(prompt, *pictures, progress=run_done, stop=stop, **others)
     backends = pipeline.backends
     choice = backends.choose(job)
-    if backends.loaded is None:
-        waiting.load(pipeline.folder.path.resolve().name)
-    backends.load(choice.backend, job.settings)
-    models = backends.load_python().models
-    waiting.begin(lambda: time.perf_counter() - models.load_s)
-    result = pipeline.draw(job)
+    whole = backends.loaded is None and not backends.setup.memory.low_memory
+    with waiting.loading(pipeline.folder.path.resolve().name) if whole else nullcontext():
+        backends.load(choice.backend, job.settings)
+    waiting.begin(job.expected_runs(()))
+    with _telling_of_parts(backends.load_python().models, waiting):
+        result = pipeline.draw(job)
     waiting(result.report.computed_steps, result.report.computed_steps)
     return result
+
+
+@contextmanager
+def _telling_of_parts(models: LoopModels, waiting: Waiting) -> Iterator[None]:
+    """Within this block, show which part is loaded, as it is in little memory."""
+    from ..pipelines.models import Models
+
+    if not isinstance(models, Models):
+        yield
+        return
+    models.loading = waiting.loading
+    try:
+        yield
+    finally:
+        models.loading = nullcontext

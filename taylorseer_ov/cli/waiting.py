@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,36 +38,44 @@ class Waiting:
         self._tell, self._is_shown = tell, is_shown
         self._bar: Any = None
         self._left: TimeLeft | None = None
+        self._done, self._runs, self._loading_s = 0, 0, 0.0
         self._told, self._told_s = 0, 0.0
 
-    def load(self, model: str) -> None:
-        """Show that a model is loaded now."""
+    @contextmanager
+    def loading(self, model: str) -> Iterator[None]:
+        """Show within this block that a model, or a part of one, is loaded."""
+        begin_s = time.perf_counter()
         self._tell("loading", model=model)
-        if not self._is_shown:
-            return
-        if _is_terminal():
-            self._open_bar(desc=f"loading {model}", bar_format="{desc} ...", leave=False)
-        else:
+        if self._is_shown and _is_terminal():
+            self._show_bar(desc=f"loading {model}", bar_format="{desc} ...", leave=False)
+        elif self._is_shown:
             _write(f"loading {model}")
+        try:
+            yield
+        finally:
+            self._loading_s += time.perf_counter() - begin_s
+            if self._left is not None:
+                self.begin(self._runs)
 
-    def begin(self, clock: Callable[[], float]) -> None:
-        """Show that drawing begins now.
+    def begin(self, runs: int) -> None:
+        """Show that drawing begins now, or goes on after a part was loaded.
 
         Args:
-            clock: tells the seconds that count as drawing.
+            runs: how many of the transformer are expected.
         """
         from ..generation.progress import TimeLeft
 
-        self.close()
-        self._left = TimeLeft(clock, self._decoding_s)
-        self._told_s = time.perf_counter()
+        if self._done == 0:  # what came before the last load is no measure of the runs to come
+            self._left = TimeLeft(lambda: time.perf_counter() - self._loading_s, self._decoding_s)
+        self._runs, self._told_s = runs, time.perf_counter()
         if self._is_shown and _is_terminal():
-            self._open_bar(desc=self._title, bar_format=BAR)
+            self._show_bar(desc=self._title, bar_format=BAR, total=runs, initial=self._done)
 
     def __call__(self, done: int, runs: int) -> None:
         """Show the transformer runs done and the time left, which forecasts hardly take any of."""
         seconds = None if self._left is None else self._left.after(done, runs)
         told = "" if seconds is None else f"{seconds:.0f} s left"
+        self._done, self._runs = done, runs
         if self._bar is not None:
             self._bar.total = runs
             self._bar.set_postfix_str(told, refresh=False)
@@ -81,17 +90,23 @@ class Waiting:
             self._bar.close()
             self._bar = None
 
+    def _wipe(self) -> None:
+        if self._bar is not None:
+            self._bar.leave = False
+        self.close()
+
     def _tell_now_and_then(self, done: int, runs: int, told: str) -> None:
         now_s, share = time.perf_counter(), LINES * done // max(runs, 1)
         if share > self._told and now_s >= self._told_s + SHORTEST_S:
             self._told, self._told_s = share, now_s
             _write(f"{self._title}: {done} of {runs} runs{told and ', '}{told}")
 
-    def _open_bar(self, **looks: Any) -> None:
+    def _show_bar(self, **looks: Any) -> None:
         from tqdm import tqdm
 
         # of a terminal that tells no size, as in some containers, tqdm would show nothing
         size = shutil.get_terminal_size()
+        self._wipe()
         self._bar = tqdm(file=sys.stderr, ncols=size.columns - 1, nrows=size.lines, **looks)
 
 

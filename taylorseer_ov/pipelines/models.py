@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
@@ -90,6 +91,7 @@ class Models:
         core: what reads and compiles them.
         parts: those that are loaded, by name.
         load_s: seconds spent on loading and compiling so far.
+        loading: called with the name of a part, makes what it is loaded within.
     """
 
     keeps_text_length = False
@@ -99,6 +101,7 @@ class Models:
         self.core = ov.Core()
         self.parts: dict[str, Part] = {}
         self.load_s = 0.0
+        self.loading: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     def load_all(self, task: Task) -> None:
         """Load what a generation needs, unless it is to be loaded one at a time."""
@@ -207,11 +210,12 @@ class Models:
         """Return a compiled model; with `low_memory`, the others are let go of first."""
         if name not in self.parts:
             start_s = time.perf_counter()
-            if self.setup.memory.low_memory:
-                self.parts.clear()
-                gc.collect()
-            part = make()
-            part.compile()
+            with self.loading(name.split()[0]):
+                if self.setup.memory.low_memory:
+                    self.parts.clear()
+                    gc.collect()
+                part = make()
+                part.compile()
             self.parts[name] = part
             self.load_s += time.perf_counter() - start_s
         return cast("P", self.parts[name])

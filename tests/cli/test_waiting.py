@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -28,8 +27,9 @@ def lines_of(capsys):
 def test_without_a_terminal_at_most_a_line_every_tenth(monkeypatch, capsys):
     monkeypatch.setattr(waiting, "SHORTEST_S", 0)
     with Console(json=False, quiet=False).progress("drawing") as shown:
-        shown.load("flux-dev")
-        shown.begin(time.perf_counter)
+        with shown.loading("flux-dev"):
+            pass
+        shown.begin(57)
         for done in range(1, 58):
             shown(done, 57)
     loading, *drawing = lines_of(capsys)
@@ -42,7 +42,7 @@ def test_without_a_terminal_at_most_a_line_every_tenth(monkeypatch, capsys):
 def test_of_a_picture_that_is_soon_done_no_line(monkeypatch, capsys):
     monkeypatch.setattr(waiting, "SHORTEST_S", 60)
     with Console(json=False, quiet=False).progress("drawing") as shown:
-        shown.begin(time.perf_counter)
+        shown.begin(9)
         for done in range(1, 10):
             shown(done, 9)
     assert lines_of(capsys) == []
@@ -72,6 +72,18 @@ def test_loading_takes_no_part_in_the_time_that_is_left(capsys):
     assert events[1]["seconds_left"] is None
 
 
+def test_in_little_memory_each_part_is_told_and_left_out_of_the_time(capsys):
+    options = ["--low-memory", "--steps", "20", "--backend", "python", "--json"]
+    assert main([*GENERATE, *options]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    kinds = [event.get("model", event["event"]) for event in events]
+    assert kinds[:3] == ["text_encoder", "text_encoder_2", "transformer"]
+    assert kinds[3:-3] == ["progress"] * 20
+    assert kinds[-3:] == ["vae_decoder", "progress", "picture"]
+    left = [event["seconds_left"] for event in events if event.get("seconds_left") is not None]
+    assert max(left) < 5 * events[-1]["report"]["total_s"]
+
+
 @pytest.mark.posix
 def test_a_terminal_shows_a_bar_even_if_it_tells_no_size():
     import pty
@@ -94,3 +106,4 @@ def test_a_terminal_shows_a_bar_even_if_it_tells_no_size():
     frames = shown.decode().split("\r")
     assert any("loading demo_model" in frame for frame in frames)
     assert "30/30 runs" in frames[-2] + frames[-1]
+    assert shown.count(b"\n") == 1  # no more of a bar than its end stays
