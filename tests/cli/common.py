@@ -8,7 +8,7 @@ from taylorseer_ov.cli import main
 def generate(folder, *options):
     """Draw into a folder and return the pictures that are new in it."""
     before = set(folder.glob("*.png"))
-    assert main(["generate", "-o", str(folder), "--quiet", *map(str, options)]) == 0
+    assert main(["generate", "-o", str(folder), *map(str, options)]) == 0
     return sorted(set(folder.glob("*.png")) - before)
 
 

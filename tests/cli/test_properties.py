@@ -133,3 +133,11 @@ def test_of_a_stranger_s_picture_nothing_is_taken_that_names_a_file():
         "PERFORMANCE_HINT": "LATENCY",
         "EXECUTION_MODE_HINT": "ACCURACY",
     }
+
+
+def test_on_another_device_only_the_precision_is_taken(tmp_path):
+    given = ["--precision", "f32", "--property", "INFERENCE_NUM_THREADS=2"]
+    (first,) = generate(tmp_path, "demo", PROMPT, "--steps", "1", *given)
+    (again,) = generate(tmp_path, "-C", first, "--device", "AUTO:CPU")
+    properties = Recipe.from_picture(again).environment.properties
+    assert properties == {"INFERENCE_PRECISION_HINT": "f32"}

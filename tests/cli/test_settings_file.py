@@ -8,6 +8,7 @@ import pytest
 from taylorseer_ov import Recipe, TaylorSeerCacheConfig
 from taylorseer_ov.cli import main
 from taylorseer_ov.cli.caching import cache_of
+from taylorseer_ov.cli.options import take_words
 from taylorseer_ov.cli.properties import properties_of
 from taylorseer_ov.cli.settings_file import MOST_BYTES
 from tests.cli.common import generate
@@ -94,18 +95,10 @@ def test_a_table_is_for_its_command_and_goes_before_what_is_for_all(file, taken)
         ('model = "demo"\nprompt = "a"', ["--model", "other"], ("other", "a")),
     ],
 )
-def test_words_are_for_what_the_file_leaves_open(
-    content, words, drawn, file, monkeypatch, tmp_path
-):
-    seen = []
-
-    def see(arguments, pictures):
-        seen.append((arguments.model, arguments.prompt))
-        raise RuntimeError("seen")
-
-    monkeypatch.setattr("taylorseer_ov.cli.inputs.make_pipeline", see)
-    assert main(["generate", "--settings", str(file(content)), "-o", str(tmp_path), *words]) == 1
-    assert seen == [drawn]
+def test_words_are_for_what_the_file_leaves_open(content, words, drawn, file, taken):
+    typed = taken("generate", "--settings", file(content), *words)
+    take_words(typed, "model", "prompt")
+    assert (typed.model, typed.prompt) == drawn
 
 
 def test_what_is_typed_by_another_name_goes_before_it_too(file, taken):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from taylorseer_ov import Image2ImagePipeline, InpaintingPipeline
+from taylorseer_ov.cli import main
 from taylorseer_ov.flux.generators import StandardNormalGenerator
+from taylorseer_ov.flux.picture_reading import read_picture
 from taylorseer_ov.flux.sampling import first_step
 from tests.common import F32, PROMPT
 
@@ -139,6 +141,24 @@ def test_fill_in_openvino_genai_differs_in_the_noise_only(exported_fill):
     assert "starts them from noise alone" in ours.report.backend_reason
     difference = ours.data.astype(int) - theirs
     assert set(np.unique(difference)) <= {0, 1}
+
+
+def test_fill_from_the_command_line(exported_fill, tmp_path, capsys):
+    drawing().save(tmp_path / "in.png")
+    mask().save(tmp_path / "mask.png")
+    settings = {"num_inference_steps": 6, "max_sequence_length": 32}
+    expected = InpaintingPipeline(exported_fill, **F32).generate(
+        PROMPT, drawing(), mask(), **settings
+    )
+    command = ["generate", str(exported_fill), PROMPT, "--steps", "6", "--precision", "f32"]
+    command += ["--max-sequence-length", "32", "-o", str(tmp_path / "out.png")]
+    image = ["--image", str(tmp_path / "in.png")]
+    for pictures in ([], image):
+        assert main([*command, *pictures]) == 2
+        assert "(generate --image PICTURE --mask PICTURE)" in capsys.readouterr().err
+    assert main([*command, *image, "--mask", str(tmp_path / "mask.png")]) == 0
+    assert "guidance 30" in capsys.readouterr().out
+    assert np.array_equal(read_picture("out", tmp_path / "out.png"), expected.data[0])
 
 
 def test_the_first_step_is_that_of_diffusers():
