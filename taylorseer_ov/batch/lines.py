@@ -11,6 +11,7 @@ from ..checks import text
 
 LONGEST_LINE, LONGEST_NAME = 1 << 20, 100  # bytes
 SHORT_NAMES = {"seed": "rng_seed", "steps": "num_inference_steps", "guidance": "guidance_scale"}
+PICTURES = ("image", "mask", "mask_image")  # what other commands and pipelines start from
 RESERVED = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³"
 }
@@ -40,14 +41,20 @@ class BatchLine:
         `guidance_scale`; `"cache": "off"` is None.
 
         Raises:
-            TypeError, ValueError: if the prompt is missing, something is there twice, or the name
-                is not that of a file on every system.
+            TypeError, ValueError: if the prompt is missing, something is there twice, the name is
+                not that of a file on every system, or it names a picture to start from.
         """
         if isinstance(asked, str):
             return cls(number, asked)
         settings = dict(asked)
         if "prompt" not in settings:
             raise ValueError("it has no prompt")
+        for picture in PICTURES:
+            if picture in settings:
+                raise ValueError(
+                    f"a batch draws from text, and it has {picture!r}; for pictures there is "
+                    "taylorseer-ov generate --image"
+                )
         prompt, name = settings.pop("prompt"), settings.pop("name", None)
         for short, long in SHORT_NAMES.items():
             if short in settings:

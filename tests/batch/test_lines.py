@@ -48,6 +48,8 @@ def test_json_lines_have_settings_under_short_names_too():
         (b'{"seed": 1}', "it has no prompt"),
         (b'{"prompt": "a", "seed": 1, "rng_seed": 2}', "two names for one setting"),
         (b'{"prompt": "a", "seed": 1, "seed": 2}', "it has a name twice"),
+        (b'{"prompt": "a", "image": "in.png"}', "a batch draws from text, and it has 'image'; for"),
+        (b'{"prompt": "a", "mask": "in.png"}', "there is taylorseer-ov generate --image"),
         (b'{"prompt": "\xff"}', "it is not UTF-8, in which prompts are read: byte 13"),
         (b"[" * 100_000, "it is nested too deeply"),
         (b'{"prompt": "' + b"x" * (1 << 20) + b'"}', "it has more than 1048576 bytes"),
