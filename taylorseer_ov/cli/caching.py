@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
+from .options import Collect
 
 Cache = TaylorSeerCacheConfig | str | None
 
@@ -27,6 +28,7 @@ def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) ->
         "--cache",
         metavar="NAME",
         nargs="+" if several else None,
+        action=Collect if several else "store",
         help="high, balanced or fast, a file with a cache plan, or off; without it, "
         f"{default}TaylorSeer Lite with the following",
     )

@@ -31,7 +31,11 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         help="a prompt a line; a dozen or more",
     )
     parser.add_argument(
-        "--runs", type=int, nargs="+", help="transformer runs of each plan (default: the presets')"
+        "--runs",
+        type=int,
+        nargs="+",
+        action=options.Collect,
+        help="transformer runs of each plan (default: the presets')",
     )
     parser.add_argument(
         "--into",

@@ -39,7 +39,13 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         metavar="FILE",
         help="a prompt a line: a table of likeness for every --cache, and no pictures",
     )
-    parser.add_argument("--seed", type=int, nargs="+", help="seeds of the noise (default: 42)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        nargs="+",
+        action=options.Collect,
+        help="seeds of the noise (default: 42)",
+    )
     parser.add_argument(
         "-o",
         "--page",

@@ -16,6 +16,7 @@ from .settings_file import add_settings_option
 if TYPE_CHECKING:
     from ..generation.progress import StopRequest
     from ..generation.settings import ImageGenerationConfig
+    from ..pictures.preview import Show
     from ..pictures.recipe import Recipe
     from ..pictures.result import GenerationResult
     from ..pipelines.models import LoopModels
@@ -40,7 +41,11 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         help="draw again what this picture of ours shows, with its settings where none are given",
     )
     parser.add_argument(
-        "--seed", type=int, nargs="+", help="seeds of the noise, one picture each (default: 42)"
+        "--seed",
+        type=int,
+        nargs="+",
+        action=options.Collect,
+        help="seeds of the noise, one picture each (default: 42)",
     )
     parser.add_argument(
         "--num-images",
@@ -165,7 +170,9 @@ def _preview(
 
     seed = settings.get("rng_seed", pipeline.get_generation_config().rng_seed)
     name = f"seed{seed}_step" if several else "step"
-    show = tell if where == "-" else save_previews(Path(where), name)
+    show: Show = tell
+    if where != "-":
+        show = save_previews(options.writable_folder(Path(where), "--preview"), name)
     no_settings = ("prompt", *GIVEN)
     asked = {name: value for name, value in settings.items() if name not in no_settings}
     return {"callback": preview_callback(pipeline, show, **asked)}

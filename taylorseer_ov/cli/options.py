@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 EMPTY_ADVICE = "--allow-empty draws what the model makes of it"
 
 
+class Collect(argparse.Action):
+    """Take all values of an option that is given again, where argparse takes the last ones."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the values to those that were given; a default counts for none."""
+        given = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*([] if given is self.default else given), *values])
+
+
 # --- model and prompt ------------------------------------------------------------------------
 
 
@@ -212,5 +227,6 @@ def read_lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise MisuseError(f"cannot read the prompts in {path} ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise MisuseError(f"cannot read the prompts in {str(path)!r} ({reason})") from error
     return [line.strip() for line in lines if line.strip()]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..files import similar_folder
 from ..flux.hub import first_line, is_hub_id
 from ..version import install_command
 from .checkpoint import Checkpoint, ExportError, count_parameters, download, require_space
@@ -92,7 +93,8 @@ def _local(source: str | Path, target: Path) -> Checkpoint | None:
             raise ValueError(f"the source {local} is in the output; choose another output")
         return checkpoint
     if local.exists() or not is_hub_id(str(source)):
-        raise ValueError(f"{str(source)!r} is neither a folder nor a hub id (owner/name)")
+        meant = similar_folder(Path(source))
+        raise ValueError(f"{str(source)!r} is neither a folder{meant} nor a hub id (owner/name)")
     return None
 
 

@@ -13,6 +13,7 @@ from .devices import Properties
 OTHERS = ("adapters",)  # not OpenVINO's
 # what every device takes, whether or not it lists it; no trial compilation is to fill this folder
 OF_ALL_DEVICES = ("CACHE_DIR",)
+OF_OPENVINO = ("CACHE_DIR", "CACHE_MODE", "ENABLE_MMAP")  # not in a device's own list
 
 
 def check_property_names(names: Iterable[str], arguments: Iterable[str]) -> None:
@@ -89,7 +90,8 @@ def _obstacle(device: str, properties: Properties) -> str | None:
         if reason is not None:
             supported = _supported(device)
             misspelt = name in reason and name not in supported
-            end = nearest(name, supported) if misspelt else f": {reason}"
+            known = [*supported, *OF_OPENVINO]
+            end = nearest(name, known) if misspelt else f": {reason}"
             return f"OpenVINO's {device} does not take the property {name}={value!r}{end}"
     return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from taylorseer_ov import demo_model_path
-from taylorseer_ov.cli import main
+from taylorseer_ov.cli import main, parse
 from taylorseer_ov.version import install_command
 from tests.common import PROMPT
 
@@ -170,3 +170,14 @@ def test_what_installs_an_extra_works_from_a_wheel_and_from_a_checkout(monkeypat
     installed.clear()
     checkout = demo_model_path().parents[1]
     assert install_command("export") == f'pip install "{checkout}[export]"'
+
+
+def test_an_option_of_several_values_may_be_given_again(folder, monkeypatch):
+    arguments = parse(["generate", "--seed", "1", "2", "--seed", "3"])
+    assert arguments.seed == [1, 2, 3]
+    assert parse(["compare", "--cache", "fast", "--cache", "high"]).cache == ["fast", "high"]
+    assert parse(["calibrate", "--prompts", "x", "--runs", "5", "--runs", "6"]).runs == [5, 6]
+    (folder / "settings.toml").write_text("seed = [7, 8]")
+    options = ["--settings", "settings.toml", "--steps", "1", "--quiet"]
+    assert main(["generate", "demo", "a", *options, "--seed", "9"]) == 0
+    assert [path.name for path in folder.glob("*.png")] == ["a_seed9.png"]
