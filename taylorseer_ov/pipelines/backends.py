@@ -27,6 +27,7 @@ from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
 from .shared_models import SharedModels
+from .side_by_side import side_by_side
 from .warming_up import warm_up
 
 LORA_ADVICE = (
@@ -62,7 +63,10 @@ class Backends:
         self._models = SharedModels[PythonBackend | NativeBackend]()
         self.set_devices(setup.devices, setup.properties)
         part = setup.folder.part
-        self.tokenizers = Tokenizer(part("tokenizer")), Tokenizer(part("tokenizer_2"))
+        clip, t5 = side_by_side(
+            lambda: Tokenizer(part("tokenizer")), lambda: Tokenizer(part("tokenizer_2"))
+        )
+        self.tokenizers = clip, t5
 
     def set_devices(self, devices: Devices, properties: Mapping[str, Any]) -> None:
         """Choose where and how the models are compiled, anew when they are next needed."""

@@ -24,6 +24,7 @@ from ..flux.tiled_vae import TiledVaeDecoder
 from ..flux.tiling import fits_a_tile
 from ..flux.vae import VaeDecoder, VaeEncoder
 from ..generation.setup import Setup, StaticShape
+from .side_by_side import way_of_loading
 
 P = TypeVar("P", bound=Part)
 Ids = NDArray[np.int64]
@@ -108,14 +109,15 @@ class Models:
         memory = self.setup.memory
         if memory.low_memory:
             return
-        self.transformer(self.setup.static)
+        others: list[Callable[[], object]] = []
         if memory.embedding_cache is None:
-            self.clip()
-            self.t5()
+            others += [self.clip, self.t5]
         if not memory.vae_tiling:
-            self._whole_vae()
+            others.append(self._whole_vae)
         if task != "text to image":
-            self.vae_encoder()
+            others.append(self.vae_encoder)
+        load = way_of_loading(self.setup.folder)
+        load(lambda: self.transformer(self.setup.static), *others)
 
     def encode_pooled(self, prompt: str, ids: Ids) -> Array:
         """Encode a prompt's row of token ids for the whole of it: (1, P)."""

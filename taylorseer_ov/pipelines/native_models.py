@@ -35,6 +35,7 @@ from ..flux.tokenizer import Tokenizer
 from ..genai import import_openvino_genai
 from ..generation.setup import Setup, StaticShape
 from .models import Denoiser, Ids, Models
+from .side_by_side import one_by_one, way_of_loading
 
 PIPELINES: dict[Task, str] = {
     "text to image": "Text2ImagePipeline",
@@ -81,21 +82,31 @@ class NativeModels:
         self._loading_s += time.perf_counter() - start_s
 
     def _load(self) -> None:
-        folder, devices, static = self.setup.folder, self.setup.devices, self.setup.static
-        self._clip = self._genai.CLIPTextModel(folder.part("text_encoder"))
-        self._transformer = self._genai.FluxTransformer2DModel(folder.part("transformer"))
-        if static is not None:
-            self._clip.reshape(1)
-            sizes = static.batch, static.height, static.width
-            self._transformer.reshape(*sizes, static.text_length)
+        parts = self._load_transformer, self._load_clip, self._load_vae, self._load_t5
         if self._adapters is None:
-            self._clip.compile(devices.text_encode, **self.setup.encoder_properties)
-            self._transformer.compile(devices.denoise, **self._properties)
-        self._load_vae()
-        self._load_t5()
-        if self._adapters is not None:
+            way_of_loading(self.setup.folder)(*parts)
+        else:  # nothing is compiled yet
+            one_by_one(*parts)
             # from this one openvino_genai makes those for the other tasks
             self._assemble("inpainting" if self._encodes else "text to image")
+
+    def _load_transformer(self) -> None:
+        static = self.setup.static
+        transformer = self._genai.FluxTransformer2DModel(self.setup.folder.part("transformer"))
+        if static is not None:
+            sizes = static.batch, static.height, static.width
+            transformer.reshape(*sizes, static.text_length)
+        if self._adapters is None:
+            transformer.compile(self.setup.devices.denoise, **self._properties)
+        self._transformer = transformer
+
+    def _load_clip(self) -> None:
+        clip = self._genai.CLIPTextModel(self.setup.folder.part("text_encoder"))
+        if self.setup.static is not None:
+            clip.reshape(1)
+        if self._adapters is None:
+            clip.compile(self.setup.devices.text_encode, **self.setup.encoder_properties)
+        self._clip = clip
 
     def _load_vae(self) -> None:
         static = self.setup.static

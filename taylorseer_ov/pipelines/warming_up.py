@@ -14,6 +14,7 @@ from ..flux.tokenizer import Tokenizer
 from ..generation.settings import MAX_TEXT_LENGTH
 from ..generation.setup import MemoryOptions
 from .models import LoopModels
+from .side_by_side import way_of_loading
 
 # tokens are dear to the transformer, pixels not to the VAE: sides of the pictures in latents
 TRANSFORMER_SIDE, VAE_SIDE = 4, 16
@@ -33,20 +34,23 @@ def warm_up(
     if whole_picture or setup.memory != MemoryOptions():
         return
     pooled = models.encode_pooled("", tokenizers[0].row("", folder.clip_length))
-    row = tokenizers[1].row("", max_sequence_length)
-    if models.keeps_text_length and max_sequence_length == MAX_TEXT_LENGTH:
-        # the default, which a call may well change: that would load the T5 encoder once more
+
+    def run_transformer() -> None:
+        transformer = models.transformer(None)
         text = np.zeros((1, TEXT_TOKENS, folder.text_width), np.float32)
-    else:
-        text = models.encode_text("", row)
-    transformer = models.transformer(None)
-    ids = image_position_ids(TRANSFORMER_SIDE // 2, TRANSFORMER_SIDE // 2)
-    some = text[:, :TEXT_TOKENS]
-    transformer.start(some, pooled, ids, guidance_scale=1.0, train_timesteps=1000)
-    transformer(np.zeros((1, len(ids), folder.in_channels), np.float32), np.float32(1))
-    latents = np.zeros((1, folder.latent_channels, VAE_SIDE, VAE_SIDE), np.float32)
-    models.vae_decoder(VAE_SIDE, VAE_SIDE)(latents)
-    draw = noise_source(None, seed=0)  # imports openvino_genai where it draws
-    if folder.task != "text to image":
-        side = VAE_SIDE * folder.vae_scale
-        models.vae_encoder()(np.zeros((1, 3, side, side), np.float32), draw)
+        ids = image_position_ids(TRANSFORMER_SIDE // 2, TRANSFORMER_SIDE // 2)
+        transformer.start(text, pooled, ids, guidance_scale=1.0, train_timesteps=1000)
+        transformer(np.zeros((1, len(ids), folder.in_channels), np.float32), np.float32(1))
+
+    def run_others() -> None:
+        # the default length, which a call may well change: that would load the encoder once more
+        if not (models.keeps_text_length and max_sequence_length == MAX_TEXT_LENGTH):
+            models.encode_text("", tokenizers[1].row("", max_sequence_length))
+        latents = np.zeros((1, folder.latent_channels, VAE_SIDE, VAE_SIDE), np.float32)
+        models.vae_decoder(VAE_SIDE, VAE_SIDE)(latents)
+        draw = noise_source(None, seed=0)  # imports openvino_genai where it draws
+        if folder.task != "text to image":
+            side = VAE_SIDE * folder.vae_scale
+            models.vae_encoder()(np.zeros((1, 3, side, side), np.float32), draw)
+
+    way_of_loading(folder)(run_transformer, run_others)
