@@ -106,15 +106,15 @@ class _SettingsFile:
         try:
             with path.open("rb") as stream:
                 data = stream.read(MOST_BYTES + 1)
-            self._text = data.decode("utf-8-sig")  # Windows' editors begin with a mark
         except OSError as error:
             raise MisuseError(f"--settings: cannot read {str(path)!r} ({error.strerror})") from None
-        except UnicodeDecodeError:
-            raise MisuseError(f"--settings: {str(path)!r} is not UTF-8; save it as that") from None
         if len(data) > MOST_BYTES:
             raise MisuseError(f"--settings: {str(path)!r} has over {MOST_BYTES} bytes")
         try:
+            self._text = data.decode("utf-8-sig")  # Windows' editors begin with a mark
             self._tables = _parse(self._text)
+        except UnicodeDecodeError:
+            raise MisuseError(f"--settings: {str(path)!r} is not UTF-8; save it as that") from None
         except (ValueError, RecursionError) as error:
             raise MisuseError(f"--settings: {str(path)!r} is not TOML: {_told(error)}") from None
 
@@ -223,12 +223,16 @@ def _as_text(name: str, value: Any) -> str:
 
 def _line_of(text: str, name: str, section: str | None) -> int | None:
     """The line on which a table has a name, as far as that can be seen."""
-    key = re.compile(rf"""\s*["']?{re.escape(name)}["']?\s*[.=\]]""")
     table = None
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.fullmatch(r"\s*\[\s*([^\[\]]*?)\s*\]\s*(#.*)?", line)
-        table = header[1] if header else table
-        if (table == section and key.match(line)) or (header and header[1] == name):
+        content = line.partition("#")[0].strip()
+        is_header = content.startswith("[") and content.endswith("]")
+        if is_header:
+            table = content.strip("[] ")
+        key, equals, _ = content.partition("=")
+        # `property.PERF_COUNT = true` is about the property
+        is_name = bool(equals) and name in (key.strip(" \"'"), key.partition(".")[0].strip())
+        if (table == section and is_name) or (is_header and table == name):
             return number
     return None
 

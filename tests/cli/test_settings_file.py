@@ -156,7 +156,7 @@ def test_how_a_command_speaks_may_stand_there_and_windows_mark(file, tmp_path, c
         ('model = "C:\\models"', "a path of Windows goes between ' and '"),
         ("a = " + "[" * 20000, "' is not TOML: it is nested too deeply"),
         (b"\xff\xfeo\0", "' is not UTF-8; save it as that"),
-        (b"#" * (MOST_BYTES + 1), f"' has over {MOST_BYTES} bytes"),
+        ("é" * MOST_BYTES, f"' has over {MOST_BYTES} bytes"),
     ],
     ids=lambda value: str(value)[:30],
 )
