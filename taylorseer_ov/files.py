@@ -12,7 +12,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +48,13 @@ def write_new(path: Path, data: bytes, scratch: Path | None = None) -> None:
     _flush_folder(path.parent)
 
 
-def write_over(path: Path, data: bytes, scratch: Path | None = None) -> None:
-    """Write a file, replacing what is there at once: either is seen, never a part."""
+def write_over(path: Path, data: bytes | Iterable[bytes], scratch: Path | None = None) -> None:
+    """Write a file, replacing what is there at once: either is seen, never a part.
+
+    Args:
+        data: all of it, or one piece after the other.
+        scratch: as in `write_new`.
+    """
     with _temporary(data, scratch or path.parent) as temporary:
         _replace(temporary, path)
     _flush_folder(path.parent)
@@ -118,12 +123,12 @@ def writable_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def _temporary(data: bytes, folder: Path) -> Iterator[Path]:
+def _temporary(data: bytes | Iterable[bytes], folder: Path) -> Iterator[Path]:
     path = folder / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         yield path

@@ -1,11 +1,15 @@
 """Batches: many prompts into one folder, in as many sittings and processes as it takes.
 
-`lines` makes lines of the bytes of a prompt file, which the command line has read. `checking` has a
-pipeline decide every line before the first one is drawn. `folder` keeps the pictures, a manifest
-that names each before it is there, and what waits for the next model. `sitting` is one process at
-work: it claims lines, draws and publishes them. `run` puts these together, and may be ended and
-called again at any moment. Machines share the work by `shard`, processes at one folder by the locks
-of `files`.
+`lines` makes lines of the bytes of a prompt file, which the command line opens. `checking` has a
+pipeline decide what each line comes to, `identity` tells which lines are the same, and `warned`
+what many are warned of. `manifest` has what is known of every line, and names each picture before
+it is there; `folder` keeps that, the pictures, and what waits for the next model. `sitting` is one
+process at work: it claims lines, draws and publishes them. `run` puts these together, and may be
+ended and called again at any moment. Machines share the work by `shard`, processes at one folder
+by the locks of `files`.
+
+Lines are read, checked and drawn some thousands at a time: there may be millions, and a line costs
+the same however many there are.
 
 May import `pipelines`, `pictures`, `generation`, `caching`, `flux` and the ground.
 """

@@ -1,22 +1,31 @@
-"""The lines of a batch, checked before any is drawn: what each comes to, and what identifies it."""
+"""The lines of a batch, checked before they are drawn: what each of them comes to."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from ..caching.plan import CachePlan
-from ..generation.job import Job, Preparing
+from ..checks import text
+from ..generation.environment import Environment
+from ..generation.job import Job
 from ..pictures.names import stem_of
-from ..warning import warn
-from .folder import Entry
+from ..pipelines.prompts import PromptWarning
+from ..pipelines.tasks import Text2ImagePipeline
+from ..warning import Warned, collected_warnings, warn
+from .identity import Occurrences, digest, identify, plain_cache
 from .lines import BadLine, BatchLine
+from .manifest import Entry
+
+CHECKED_AHEAD = 10_000  # lines
+ENCODED_AT_ONCE = 250
+MOST_KINDS = 100  # remembered; of lines, with all but texts and seed in common
 
 Line = str | Mapping[str, Any] | BatchLine | BadLine
 
@@ -26,23 +35,36 @@ class CheckedLine:
     """A line that can be drawn.
 
     Attributes:
+        index: how many such lines came before it.
         key: identifies what it asks for.
-        draft: the same, and what draws it: what stages keep is only good for that.
-        backend: the one that will draw it.
-        stem: a name for its files.
+        environment: what will draw it.
     """
 
     asked: BatchLine
+    index: int
     job: Job
     key: str
-    draft: str
-    backend: str
-    stem: str
+    environment: Environment
 
     @property
     def entry(self) -> Entry:
         """What the manifest has of it before it is drawn."""
         return Entry(self.key, self.asked.number, self.asked.prompt)
+
+    @property
+    def backend(self) -> str:
+        """The one that will draw it."""
+        return self.environment.backend
+
+    @property
+    def stem(self) -> str:
+        """A name for its files."""
+        return self.asked.name or stem_of(self.job.prompt, self.job.settings.rng_seed)
+
+    @cached_property
+    def draft(self) -> str:
+        """Identifies what it asks for and what draws it: what stages keep is only good for that."""
+        return digest([self.key, vars(self.environment)])
 
     @property
     def work(self) -> int:
@@ -52,63 +74,159 @@ class CheckedLine:
         return self.job.expected_runs(()) * pixels
 
 
-def check(pipeline: Preparing, lines: Iterable[Line]) -> tuple[list[CheckedLine], list[BadLine]]:
-    """Check lines as `run_batch` takes them; return those that can be drawn, and the others."""
-    checked: list[CheckedLine] = []
-    bad: list[BadLine] = []
-    plans: dict[CachePlan, CachePlan] = {}
-    occurrences: Counter[str] = Counter()
-    for number, line in enumerate(lines, 1):
-        if isinstance(line, BadLine):
-            bad.append(line)
-            continue
-        try:
-            asked = line if isinstance(line, BatchLine) else BatchLine.of(number, line)
-            job = _prepare(pipeline, asked)
-            environment = pipeline.environment(job)
-        except (RuntimeError, TypeError, ValueError) as error:
-            number = line.number if isinstance(line, BatchLine) else number
-            bad.append(BadLine(number, str(error)))
-            continue
-        if isinstance(job.cache, CachePlan):  # equal ones are one: there may be many lines
-            job = replace(job, cache=plans.setdefault(job.cache, job.cache))
-        content = identify(asked, job, environment.weights)
-        occurrences[content] += 1
-        key = digest([content, occurrences[content]])
-        draft = digest([key, vars(environment)])
-        stem = asked.name or stem_of(job.prompt, job.settings.rng_seed)
-        checked.append(CheckedLine(asked, job, key, draft, environment.backend, stem))
-    return checked, bad
+@dataclass(frozen=True)
+class Window:
+    """Lines that follow each other and were checked together.
 
-
-def _prepare(pipeline: Preparing, line: BatchLine) -> Job:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        job = pipeline.prepare(line.prompt, **line.settings)
-    for warning in caught:
-        warn(f"line {line.number}: {warning.message}", warning.category)
-    if job.settings.generator is not None:
-        raise ValueError("a batch takes seeds, not a generator: its lines are drawn in any order")
-    return job
-
-
-def identify(line: BatchLine, job: Job, weights: Mapping[str, str]) -> str:
-    """Return what changes when a line would give another picture or another file.
-
-    It goes by what the line comes to, not by how it is written: settings the line leaves out
-    count, and so does the content of a cache plan.
+    Attributes:
+        lines: those that can be drawn.
+        bad: the others.
+        read: how many lines were read, with those of earlier windows.
+        is_last: whether no more come.
     """
-    cache = job.cache
-    settings = vars(job.settings) | {"generator": None, "adapters": None}
-    del settings["keep_unmasked"]  # no line has a mask, and older batches go on under their keys
-    if isinstance(cache, CachePlan):
-        settings["cache"] = json.loads(cache.to_json())
-    else:
-        settings["cache"] = asdict(cache) if is_dataclass(cache) else repr(cache)
-    return digest([job.prompt, job.prompt_2, settings, line.name, dict(weights)])
+
+    lines: list[CheckedLine]
+    bad: list[BadLine]
+    read: int
+    is_last: bool
 
 
-def digest(values: Any) -> str:
-    """Return 32 hexadecimal digits that are equal for equal plain values."""
-    text = json.dumps(values, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+@dataclass(frozen=True)
+class _Kind:
+    """What lines have in common that differ in texts and seed.
+
+    Attributes:
+        cache: what decides in their jobs, as plain values.
+        warned: what each of them is warned of.
+    """
+
+    job: Job
+    cache: Any
+    warned: list[Warned]
+
+
+class LineChecker:
+    """Decides what lines come to; what many have in common, once.
+
+    Args:
+        warned: called as `(line number, warnings)`.
+    """
+
+    def __init__(
+        self, pipeline: Text2ImagePipeline, warned: Callable[[int, list[Warned]], None]
+    ) -> None:
+        self._pipeline, self._warned = pipeline, warned
+        usual = pipeline.get_generation_config()
+        self._usual = {"prompt_2": usual.prompt_2, "rng_seed": usual.rng_seed}
+        self._kinds: dict[str, _Kind] = {}
+        self._plans: dict[CachePlan, CachePlan] = {}
+        self._environments: dict[str, Environment] = {}
+        self._occurrences = Occurrences()
+        self._checked = 0
+
+    def windows(self, lines: Iterable[Line]) -> Iterator[Window]:
+        """Read lines as `run_batch` takes them, and check `CHECKED_AHEAD` of them at once."""
+        with closing(self._occurrences):
+            numbered = enumerate(lines, 1)
+            following = next(numbered, None)
+            while following is not None:
+                window = [following, *islice(numbered, CHECKED_AHEAD - 1)]
+                following = next(numbered, None)
+                yield self._window(window, following is None)
+
+    def _window(self, numbered: list[tuple[int, Line]], is_last: bool) -> Window:
+        self._plans.clear()
+        checked: list[CheckedLine] = []
+        bad: list[BadLine] = []
+        lines = (_of_the_caller(number, line) for number, line in numbered)
+        while some := list(islice(lines, ENCODED_AT_ONCE)):
+            asked = [line for line in some if isinstance(line, BatchLine)]
+            self._read_ahead(asked)
+            for line in some:
+                made = line if isinstance(line, BadLine) else self._check(line)
+                if isinstance(made, BadLine):
+                    bad.append(made)
+                else:
+                    checked.append(made)
+        return Window(checked, bad, numbered[-1][0], is_last)
+
+    def _read_ahead(self, lines: list[BatchLine]) -> None:
+        texts = [(line.prompt, line.settings.get("prompt_2") or line.prompt) for line in lines]
+        readable = [pair for pair in texts if all(map(_is_text, pair))]
+        self._pipeline.read_ahead(*zip(*readable, strict=True) if readable else ((), ()))
+
+    def _check(self, line: BatchLine) -> CheckedLine | BadLine:
+        with collected_warnings() as warned:
+            try:
+                job, cache = self._prepare(line)
+                environment = self._environment(job)
+            except (RuntimeError, TypeError, ValueError) as error:
+                return BadLine(line.number, str(error))
+        self._warned(line.number, warned)
+        content = identify(line, job, cache, environment.weights)
+        key = digest([content, self._occurrences.count(content)])
+        self._checked += 1
+        return CheckedLine(line, self._checked - 1, job, key, environment)
+
+    def _prepare(self, line: BatchLine) -> tuple[Job, Any]:
+        """Return the job of a line, and what decides in it as plain values."""
+        own = {name: line.settings.get(name, usual) for name, usual in self._usual.items()}
+        name = _name_of_kind({k: line.settings[k] for k in line.settings if k not in own})
+        if name is None:
+            job = self._prepare_alone(line)
+            return job, plain_cache(job.cache)
+        if name in self._kinds:
+            kind = self._kinds[name]
+            for warned in kind.warned:
+                warn(*warned)
+            return self._pipeline.prepare_another(kind.job, line.prompt, **own), kind.cache
+        with collected_warnings() as found:
+            job = self._prepare_alone(line)
+        for warned in found:
+            warn(*warned)
+        if len(self._kinds) == MOST_KINDS:
+            self._kinds.clear()
+        of_all = [warned for warned in found if not issubclass(warned[1], PromptWarning)]
+        self._kinds[name] = _Kind(job, plain_cache(job.cache), of_all)
+        return job, self._kinds[name].cache
+
+    def _prepare_alone(self, line: BatchLine) -> Job:
+        job = self._pipeline.prepare(line.prompt, **line.settings)
+        if job.settings.generator is not None:
+            raise ValueError(
+                "a batch takes seeds, not a generator: its lines are drawn in any order"
+            )
+        if isinstance(job.cache, CachePlan):  # equal ones are one: there may be many lines
+            job = replace(job, cache=self._plans.setdefault(job.cache, job.cache))
+        return job
+
+    def _environment(self, job: Job) -> Environment:
+        backend = self._pipeline.backends.choose(job).backend
+        if backend not in self._environments:
+            self._environments[backend] = self._pipeline.environment(job)
+        return self._environments[backend]
+
+
+def _of_the_caller(number: int, line: Line) -> BatchLine | BadLine:
+    if isinstance(line, BatchLine | BadLine):
+        return line
+    try:
+        return BatchLine.of(number, line)
+    except (TypeError, ValueError) as error:
+        return BadLine(number, str(error))
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        text("a text", value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _name_of_kind(settings: Mapping[str, Any]) -> str | None:
+    """Return what is equal for equal settings, None where they are not all plain values."""
+    try:
+        return json.dumps(settings, sort_keys=True)
+    except (RecursionError, TypeError, ValueError):
+        return None

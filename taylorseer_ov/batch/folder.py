@@ -1,61 +1,29 @@
 """The folder of a batch: its pictures, what is known of every line, and who draws what.
 
-`manifest.jsonl` has an object for each line. It is replaced as a whole, under a lock, and it names
-a picture before the picture is there: a line is done when it says so and the files it names exist
-with the sizes it gives. So there is no moment at which the end of a process leaves a picture that
-nobody knows of. A line is claimed by a lock on a file, which the system lets go of when a process
-ends, in whatever way.
+The manifest names a picture before the picture is there: a line is done when it says so and the
+files it names exist with the sizes it gives. So there is no moment at which the end of a process
+leaves a picture that nobody knows of. A line is claimed by a lock on a file, which the system lets
+go of when a process ends, in whatever way.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from ..arrays import Arrays
-from ..files import TEMPORARY_SUFFIX, locked, locked_if_free, numbered, write_new, write_over
+from ..files import TEMPORARY_SUFFIX, locked, locked_if_free, write_new, write_over
+from .manifest import Entry, Manifest
 
-MANIFEST, STATE = "manifest.jsonl", ".taylorseer-batch"
-MANIFEST_FORMAT = "taylorseer_ov.batch/1"
-STATUSES = ("pending", "done", "failed", "bad")
-
-
-class BatchFolderError(ValueError):
-    """A folder whose manifest is not one of ours, or damaged."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a line.
-
-    Attributes:
-        key: identifies what it asks for; see `checking.identify`.
-        line: its number in the last input that had it.
-        status: `"pending"`, `"done"`, `"failed"` or `"bad"`.
-        files, sizes: names of its pictures and their bytes.
-        seconds: how long drawing took.
-        error: why it failed.
-    """
-
-    key: str
-    line: int
-    prompt: str
-    status: str = "pending"
-    files: tuple[str, ...] = ()
-    sizes: tuple[int, ...] = ()
-    seconds: float | None = None
-    error: str | None = None
-
-
-Entries = dict[str, Entry]
+STATE = ".taylorseer-batch"
 
 
 class BatchFolder:
@@ -64,70 +32,43 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._state = path / STATE
-        self._manifest = path / MANIFEST
+        self._manifest = Manifest(path, self._state)
         self._lock = self._state / "manifest.lock"
 
-    def open(self, wanted: Iterable[Entry], drafts: Container[str]) -> None:
-        """Make the folder ready for these lines, and remove what killed runs have left.
-
-        Args:
-            drafts: under which names stages keep what they make; what has others is removed.
+    def open(self) -> None:
+        """Make the folder ready, and remove what killed runs have left.
 
         Raises:
             BatchFolderError: if there is a manifest that cannot be read; it is left as it is.
         """
-        self.read()  # before anything is made there
+        self._manifest.check()  # before anything is made there
         self._state.mkdir(parents=True, exist_ok=True)
         for lock in self._state.glob("*.lock"):
             with locked_if_free(lock):
                 pass  # which removes it
-        with self._changing() as entries:
+        with locked(self._lock):
             for leftover in self._state.glob(f".*{TEMPORARY_SUFFIX}"):
                 leftover.unlink()
-            settled = [entry for entry in entries.values() if entry.status in ("done", "failed")]
-            known = {entry.key: entry for entry in settled}
-            renewed = [replace(known.get(entry.key, entry), line=entry.line) for entry in wanted]
-            entries.clear()
-            entries |= known | {entry.key: entry for entry in renewed}
-            for kept in self._state.glob("*.npz"):
-                if kept.name.partition("-")[0] not in drafts:
-                    kept.unlink()
+            self._manifest.open()
 
-    # --- the manifest ---
-
-    def read(self) -> Entries:
-        """Return the manifest by key.
-
-        Raises:
-            BatchFolderError: if it cannot be read.
-        """
-        if not self._manifest.exists():
-            return {}
-        try:
-            first, *rest = self._manifest.read_text(encoding="utf-8").splitlines()
-            if json.loads(first) != {"format": MANIFEST_FORMAT}:
-                raise ValueError(f"its first line is not that of {MANIFEST_FORMAT}")
-            entries = [_entry(json.loads(line)) for line in rest]
-        except (RecursionError, TypeError, ValueError) as error:
-            raise BatchFolderError(
-                f"{self._manifest} is not the manifest of a batch, or damaged ({error}); move it "
-                "away, or choose another folder"
-            ) from None
-        return {entry.key: entry for entry in entries}
-
-    @contextmanager
-    def _changing(self) -> Iterator[Entries]:
+    def write_manifest(self) -> None:
+        """Write `manifest.jsonl` anew, with one row for each line."""
         with locked(self._lock):
-            entries = self.read()
-            before = dict(entries)
-            yield entries
-            if entries != before:
-                self._write(entries)
+            self._manifest.write_out()
 
-    def _write(self, entries: Entries) -> None:
-        rows = [{"format": MANIFEST_FORMAT}, *map(asdict, entries.values())]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        write_over(self._manifest, text.encode(), self._state)
+    # --- lines ---
+
+    def expect(self, lines: Sequence[Entry]) -> dict[str, Entry]:
+        """Take lines into the manifest, and return by key what it now has of them."""
+        with locked(self._lock):
+            known = self._manifest.find(line.key for line in lines)
+            now = {line.key: replace(known.get(line.key, line), line=line.line) for line in lines}
+            self._manifest.expect(now[key] for key in now if now[key] != known.get(key))
+        return now
+
+    def entry(self, expected: Entry) -> Entry:
+        """Return what the manifest has of a line, or what was expected if it has nothing."""
+        return self._manifest.find([expected.key]).get(expected.key, expected)
 
     def is_done(self, entry: Entry) -> bool:
         """Whether all pictures of a line are there."""
@@ -150,14 +91,12 @@ class BatchFolder:
             What the manifest now has of the line.
         """
         with locked(self._lock):
-            entries = self.read()
-            entry = entries.get(done.key, done)
+            entry = self.entry(done)
             while True:
                 pictures = self._name(entry, stems, pngs)
                 sizes = tuple(size for _, size in pictures)
                 entry = replace(done, files=tuple(name for name, _ in pictures), sizes=sizes)
-                entries[done.key] = entry
-                self._write(entries)
+                self._manifest.note(entry)
                 try:
                     for (name, size), png in zip(pictures, pngs, strict=True):
                         if not self._is_whole(name, size):
@@ -178,20 +117,29 @@ class BatchFolder:
                 # the place of a picture that never came, on a disk without hard links
                 (self.path / picture[0]).unlink()
             if picture is None or not self._is_whole(*picture):
-                taken = {name for name, _ in chosen}
-                candidates = (path.name for path in numbered(self.path / f"{stem}.png"))
-                free = (name for name in candidates if name not in taken and self._is_free(name))
-                picture = next(free), len(png)
+                picture = self._free_name(stem, {name for name, _ in chosen}), len(png)
             chosen.append(picture)
         return chosen
 
-    def _is_free(self, name: str) -> bool:
-        return not os.path.lexists(self.path / name)
+    def _free_name(self, stem: str, taken: Container[str]) -> str:
+        """Return `stem.png`, or that with a number, found in few looks however many are taken."""
+
+        def name(number: int) -> str:
+            return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"
+
+        def is_free(number: int) -> bool:
+            return name(number) not in taken and not os.path.lexists(self.path / name(number))
+
+        beyond = 1
+        while not is_free(beyond):
+            beyond *= 2
+        between = range(beyond // 2 + 1, beyond)
+        return name(beyond // 2 + 1 + bisect_left(between, True, key=is_free))
 
     def fail(self, failed: Entry) -> None:
         """Note that a claimed line could not be drawn."""
-        with self._changing() as entries:
-            entries[failed.key] = failed
+        with locked(self._lock):
+            self._manifest.note(failed)
 
     # --- what stages leave for the next one ---
 
@@ -213,6 +161,13 @@ class BatchFolder:
         """Whether something was kept."""
         return self._place(draft, stage).exists()
 
+    def sweep(self, drafts: Container[str]) -> None:
+        """Remove what was kept under other names than these."""
+        with locked(self._lock):
+            for kept in self._state.glob("*.npz"):
+                if kept.name.partition("-")[0] not in drafts:
+                    kept.unlink(missing_ok=True)
+
     def drop(self, draft: str, stages: Iterable[str]) -> None:
         """Remove what was kept of a line."""
         for stage in stages:
@@ -220,21 +175,6 @@ class BatchFolder:
 
     def _place(self, draft: str, stage: str) -> Path:
         return self._state / f"{draft}-{stage}.npz"
-
-
-def _entry(values: Any) -> Entry:
-    if not isinstance(values, dict) or set(values) != {field.name for field in fields(Entry)}:
-        raise ValueError("an entry has other fields")
-    entry = Entry(**values | {name: tuple(values[name]) for name in ("files", "sizes")})
-    texts = (entry.key, entry.prompt, entry.status, *entry.files)
-    if not all(isinstance(text, str) for text in texts) or entry.status not in STATUSES:
-        raise ValueError("an entry has values of another kind")
-    if len(entry.files) != len(entry.sizes):
-        raise ValueError("an entry has not a size for each file")
-    # a manifest is data: it names nothing outside its folder
-    if any(Path(name).name != name or "\\" in name for name in entry.files):
-        raise ValueError(f"an entry names files elsewhere: {entry.files}")
-    return entry
 
 
 def pack(arrays: Arrays) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..checks import text
 
@@ -80,20 +81,24 @@ class BadLine:
 
 
 def parse_lines(data: bytes, json_lines: bool | None = None) -> Iterator[BatchLine | BadLine]:
-    """Read the lines of a prompt file; empty ones count but are left out.
+    """Read the lines of a prompt file that is in memory, as `read_lines` does."""
+    return read_lines(io.BytesIO(data), json_lines)
+
+
+def read_lines(file: BinaryIO, json_lines: bool | None = None) -> Iterator[BatchLine | BadLine]:
+    """Read the lines of a prompt file as they are asked for; empty ones count but are left out.
 
     Nothing is raised for a line that cannot be read: it comes as a `BadLine`.
 
     Args:
-        data: the file, UTF-8.
+        file: open in binary mode, UTF-8. Only the line that is read is in memory.
         json_lines: whether lines are JSON; if None, they are if the first one begins with `{`.
     """
-    rows = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if json_lines is None:
-        json_lines = next((row for row in rows if row.strip()), b"").lstrip().startswith(b"{")
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(_rows(file), 1):
         if not row.strip():
             continue
+        if json_lines is None:
+            json_lines = row.lstrip().startswith(b"{")
         try:
             if len(row) > LONGEST_LINE:
                 raise ValueError(f"it has more than {LONGEST_LINE} bytes")
@@ -101,6 +106,16 @@ def parse_lines(data: bytes, json_lines: bool | None = None) -> Iterator[BatchLi
             yield BatchLine.of(number, _parse_object(line) if json_lines else line)
         except (TypeError, ValueError) as error:
             yield BadLine(number, str(error))
+
+
+def _rows(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines without their ends; of one that is too long, a part that is too long as well."""
+    mark = b"\xef\xbb\xbf"
+    while row := file.readline(LONGEST_LINE + len(mark) + 2):
+        yield row.removeprefix(mark).removesuffix(b"\n")
+        mark = b""
+        while row and not row.endswith(b"\n"):
+            row = file.readline(LONGEST_LINE)
 
 
 def _decoded(row: bytes) -> str:

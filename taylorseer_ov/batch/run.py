@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from ..checks import whole_number
 from ..pipelines.tasks import Text2ImagePipeline
-from .checking import Line, check
-from .folder import BatchFolder, Entry
+from .checking import Line, LineChecker, Window
+from .folder import BatchFolder
 from .lines import BadLine
-from .sitting import BatchProgress, Outcome, Sitting
+from .sitting import BatchProgress, Outcome, Share, Sitting
+from .warned import LineWarnings
 
 
 class BadLinesError(ValueError):
@@ -18,10 +21,11 @@ class BadLinesError(ValueError):
 
     Attributes:
         lines: which, and why.
+        checked: how many lines were looked at.
     """
 
-    def __init__(self, lines: list[BadLine]) -> None:
-        self.lines = lines
+    def __init__(self, lines: list[BadLine], checked: int) -> None:
+        self.lines, self.checked = lines, checked
         listed = "; ".join(f"line {line.number}: {line.error}" for line in lines)
         super().__init__(f"nothing was drawn: {listed}")
 
@@ -39,42 +43,49 @@ def run_batch(
 ) -> Iterator[Outcome]:
     """Draw the lines whose pictures are not in a folder yet.
 
-    All lines are checked before the first is drawn. It may be ended at any moment, by whatever
-    means, and run again: it then draws what is missing. Any number of processes may work on one
-    folder; no line is drawn twice. With a `low_memory` pipeline each model is loaded once for all
-    lines, and what waits for the next model lies on disk beside the pictures.
+    It may be ended at any moment, by whatever means, and run again: it then draws what is missing.
+    Any number of processes may work on one folder; no line is drawn twice.
+
+    The first 10,000 lines are checked before the first is drawn. Of others, of which there may be
+    millions, as many are read and checked when it is their turn; bad ones among them are left out.
+    With a `low_memory` pipeline each model is loaded once for 250 lines, and what waits for the
+    next model lies on disk beside the pictures.
 
     Args:
         pipeline: its configuration holds the settings that a line leaves out.
-        lines: prompts, dictionaries as `BatchLine.of` takes them, or what `parse_lines` yields.
+        lines: prompts, dictionaries as `BatchLine.of` takes them, or what `read_lines` yields.
         output_dir: for the pictures and `manifest.jsonl`, which says what became of every line.
         shard: `(i, n)`: every n-th line only, from the i-th on, counted from 1.
         skip_bad_lines: leave out lines that cannot be drawn instead of raising.
         metadata: as `GenerationResult.save` has it.
         stop: asked before every picture whether to end.
         progress: called as `(stage, done, of, seconds_left)` when a line is done. The stage is
-            `"draw"`, or one after the other `"pooled"`, `"text"`, `"latents"` and `"decode"`.
+            `"draw"`, or one after the other `"pooled"`, `"text"`, `"latents"` and `"decode"`. `of`
+            counts the lines read so far where `operator.length_hint(lines)` does not know more.
 
     Returns:
         An iterator that draws as it is asked for the next outcome.
 
     Raises:
-        BadLinesError: if lines cannot be drawn, and are not to be skipped.
-        BatchFolderError: if the folder has another program's `manifest.jsonl`.
+        BadLinesError: if lines among the first 10,000 cannot be drawn, and are not to be skipped.
+        BatchFolderError: if the folder has another program's `manifest.jsonl`, or is damaged.
         ValueError: for a shard that there is none of.
+
+    Warns:
+        as `generate` does, with the line's number; what many lines are warned of once, with their
+            count.
     """
     first, shards = shard
     whole_number("the number of shards", shards, 1)
     whole_number("the shard", first, 1, shards)
-    checked, bad = check(pipeline, lines)
-    if bad and not skip_bad_lines:
-        raise BadLinesError(bad)
+    share = Share(first, shards, operator.length_hint(lines))
+    warnings = LineWarnings()
+    windows = LineChecker(pipeline, warnings.add).windows(lines)
+    window = next(windows, Window([], [], read=0, is_last=True))
+    warnings.tell_new()
+    if window.bad and not skip_bad_lines:
+        raise BadLinesError(window.bad, window.read)
     folder = BatchFolder(Path(output_dir))
-    not_drawn = [
-        Entry(f"bad {line.number}", line.number, "", status="bad", error=line.error) for line in bad
-    ]
-    drafts = {line.draft for line in checked}
-    folder.open([*(line.entry for line in checked), *not_drawn], drafts)
-    # one backend after the other: each loads the model
-    mine = sorted(checked[first - 1 :: shards], key=lambda line: line.backend)
-    return Sitting(pipeline, folder, mine, metadata, stop, progress).outcomes(bad)
+    folder.open()
+    sitting = Sitting(pipeline, folder, share, warnings, metadata, stop, progress)
+    return sitting.outcomes(chain([window], windows))

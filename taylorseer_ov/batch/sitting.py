@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +12,14 @@ from ..pictures.names import numbered_stems
 from ..pictures.result import GenerationResult
 from ..pipelines.stages import GenerationStages
 from ..pipelines.tasks import Text2ImagePipeline
-from .checking import CheckedLine
-from .folder import BatchFolder, Entry
-from .lines import BadLine
+from ..warning import collected_warnings
+from .checking import CheckedLine, Window
+from .folder import BatchFolder
+from .manifest import BatchFolderError, Entry
+from .warned import LineWarnings
 
+# Of FLUX.1 an encoded prompt takes 8 MiB on the disk until its line is denoised.
+STAGED_AT_ONCE = 250  # lines
 # What each stage before the last makes with little memory, and what it needs.
 STAGES: dict[str, tuple[str, ...]] = {"pooled": (), "text": (), "latents": ("pooled", "text")}
 BatchProgress = Callable[[str, int, int, float], None]
@@ -42,11 +46,34 @@ class Outcome:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which lines are a process's to draw.
+
+    Attributes:
+        first, shards: every `shards`-th line, from the `first` on, counted from 1.
+        length_hint: how many lines the input has, those of others included; 0 if nobody knows.
+    """
+
+    first: int
+    shards: int
+    length_hint: int
+
+    def has(self, line: CheckedLine) -> bool:
+        """Whether a line is among them."""
+        return line.index % self.shards == self.first - 1
+
+    def after(self, window: Window) -> int:
+        """How many are likely to come after a window."""
+        return 0 if window.is_last else max(0, self.length_hint - window.read) // self.shards
+
+
 class Sitting:
     """One process at work on its lines.
 
     Args:
-        lines: those that are its to draw, in the order in which it tries them.
+        share: which lines are its own.
+        warnings: those of the lines.
         metadata, stop, progress: as `run_batch` has them.
     """
 
@@ -54,55 +81,98 @@ class Sitting:
         self,
         pipeline: Text2ImagePipeline,
         folder: BatchFolder,
-        lines: list[CheckedLine],
+        share: Share,
+        warnings: LineWarnings,
         metadata: bool,
         stop: Callable[[], bool],
         progress: BatchProgress | None,
     ) -> None:
-        self._pipeline, self._folder, self._lines = pipeline, folder, lines
+        self._pipeline, self._folder, self._share = pipeline, folder, share
+        self._warnings = warnings
         self._metadata, self._stop, self._progress = metadata, stop, progress
         frugal = pipeline.backends.setup.memory.low_memory
         self._stages = GenerationStages(pipeline) if frugal else None
-        self._settled: set[str] = set()  # keys of the lines whose outcome is known
+        self._open: dict[str, CheckedLine] = {}  # by key, in the order in which they are tried
+        self._before = 0  # lines that were open in what came before
         self._made = 0  # by this process, of all stages
 
-    def outcomes(self, bad: list[BadLine]) -> Iterator[Outcome]:
-        """Draw as the next outcome is asked for, beginning with the lines left out as bad."""
-        yield from (Outcome(line.number, "bad", error=line.error) for line in bad)
-        yield from self._present()
-        stages = (*STAGES, "decode") if self._stages else ("draw",)
-        made = -1
-        while made != self._made and not self._stop():
-            made = self._made
-            for stage in stages:
-                yield from self._each(stage)
-            # and again, for lines that other processes have let go of
-        if not self._stop():
-            yield from self._present()
-            yield from (Outcome(line.asked.number, "busy") for line in self._open())
+    def outcomes(self, windows: Iterable[Window]) -> Iterator[Outcome]:
+        """Draw as the next outcome is asked for; of each window, tell first of its bad lines."""
+        is_damaged = False
+        try:
+            for window in windows:
+                self._warnings.tell_new()
+                yield from self._settled_earlier(window)
+                yield from self._draw(self._share.after(window))
+                if self._stop():
+                    return
+            yield from self._present(list(self._open.values()))
+            yield from (Outcome(line.asked.number, "busy") for line in self._open.values())
+        except BatchFolderError:
+            is_damaged = True
+            raise
+        finally:
+            if not is_damaged:  # else the file for people is all there is
+                self._folder.write_manifest()
+            self._warnings.tell_all()
 
-    def _open(self) -> list[CheckedLine]:
-        return [line for line in self._lines if line.key not in self._settled]
+    def _settled_earlier(self, window: Window) -> Iterator[Outcome]:
+        """Take the lines of a window in; the outcomes of those that need not be drawn."""
+        bad = [
+            Entry(f"bad {line.number}", line.number, "", status="bad", error=line.error)
+            for line in window.bad
+        ]
+        entries = self._folder.expect([*(line.entry for line in window.lines), *bad])
+        yield from (Outcome(entry.line, "bad", error=entry.error) for entry in bad)
+        # one backend after the other: each loads the model
+        mine = sorted(
+            filter(self._share.has, window.lines), key=lambda line: line.environment.backend
+        )
+        self._open |= {line.key: line for line in mine}
+        for line in mine:
+            if self._folder.is_done(entries[line.key]):
+                yield self._settle(line, "present", entries[line.key])
+        if window.is_last:
+            self._folder.sweep({line.draft for line in self._open.values()} if self._stages else {})
 
-    def _present(self) -> Iterator[Outcome]:
-        """The lines that are done already."""
-        entries = self._folder.read()
-        for line in self._open():
-            entry = entries.get(line.key, line.entry)
+    def _draw(self, after: int) -> Iterator[Outcome]:
+        """Draw what is open, so many lines at a time as is good for the disk.
+
+        Args:
+            after: lines that are likely to come then.
+        """
+        lines = list(self._open.values())
+        at_once = STAGED_AT_ONCE if self._stages else max(1, len(lines))
+        for start in range(0, len(lines), at_once):
+            some = lines[start : start + at_once]
+            made = -1
+            while made != self._made and not self._stop():
+                made = self._made
+                for stage in (*STAGES, "decode") if self._stages else ("draw",):
+                    yield from self._each(stage, some, len(lines) - start - len(some) + after)
+                # and again, for lines that other processes have let go of
+            self._before += len(some)
+
+    def _present(self, lines: list[CheckedLine]) -> Iterator[Outcome]:
+        """Those of some lines that are done."""
+        for line in lines:
+            entry = self._folder.entry(line.entry)
             if self._folder.is_done(entry):
                 yield self._settle(line, "present", entry)
 
     def _settle(self, line: CheckedLine, status: str, entry: Entry) -> Outcome:
-        self._settled.add(line.key)
-        self._folder.drop(line.draft, STAGES)
+        del self._open[line.key]
+        if self._stages:
+            self._folder.drop(line.draft, STAGES)
         files = tuple(self._folder.path / name for name in entry.files)
         return Outcome(line.asked.number, status, files, entry.seconds, entry.error)
 
-    def _each(self, stage: str) -> Iterator[Outcome]:
-        """Do a stage of all lines that are open and not claimed by another process."""
-        lines = self._open()
-        left = sum(line.work for line in lines)
-        spent: list[tuple[int, float]] = []  # work and seconds of the lines that were open
+    def _each(self, stage: str, lines: list[CheckedLine], after: int) -> Iterator[Outcome]:
+        """Do a stage of all of some lines that are open and not claimed by another process."""
+        lines = [line for line in lines if line.key in self._open]
+        work = sum(line.work for line in lines)
+        left = work + after * work / max(1, len(lines))
+        pace = _Pace()
         for number, line in enumerate(lines, 1):
             if self._stop():
                 return
@@ -111,25 +181,26 @@ class Sitting:
             with self._folder.claim(line.key) as mine:
                 outcome = self._do(stage, line) if mine else None
             if self._made > made:
-                spent.append((line.work, time.perf_counter() - begin_s))
+                pace.add(line.work, time.perf_counter() - begin_s)
                 if self._progress is not None:
-                    self._progress(stage, number, len(lines), left * _pace(spent))
+                    done, of = self._before + number, self._before + len(lines) + after
+                    self._progress(stage, done, of, left * pace.seconds)
             if outcome is not None:
                 yield outcome
 
     def _do(self, stage: str, line: CheckedLine) -> Outcome | None:
         """Do a stage of a claimed line; an outcome if that settles it."""
-        entry = self._folder.read().get(line.key, line.entry)
+        entry = self._folder.entry(line.entry)
         if self._folder.is_done(entry):
             return self._settle(line, "present", entry)
         try:
-            made = self._make(stage, line)
+            with collected_warnings() as warned:
+                made = self._make(stage, line)
         except Exception as error:  # the other lines are drawn all the same
             self._made += 1
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            failed = replace(entry, line=line.asked.number, status="failed", error=told)
-            self._folder.fail(failed)
-            return self._settle(line, "failed", failed)
+            return self._fail(line, entry, error)
+        self._warnings.add(line.asked.number, warned)
+        self._warnings.tell_new()
         if made is None:
             return None
         self._made += 1
@@ -137,8 +208,17 @@ class Sitting:
             self._folder.keep(line.draft, stage, made)
             self._folder.drop(line.draft, STAGES[stage])
             return None
-        pngs = made.encode(self._metadata)
-        entry = replace(line.entry, status="done", seconds=made.report.total_s)
+        return self._publish(line, made)
+
+    def _fail(self, line: CheckedLine, entry: Entry, error: Exception) -> Outcome:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        failed = replace(entry, line=line.asked.number, status="failed", error=told)
+        self._folder.fail(failed)
+        return self._settle(line, "failed", failed)
+
+    def _publish(self, line: CheckedLine, drawn: GenerationResult) -> Outcome:
+        pngs = drawn.encode(self._metadata)
+        entry = replace(line.entry, status="done", seconds=drawn.report.total_s)
         entry = self._folder.publish(entry, numbered_stems(line.stem, len(pngs)), pngs)
         return self._settle(line, "drawn", entry)
 
@@ -157,7 +237,22 @@ class Sitting:
         return self._stages.make(stage, line.job, found) if found.keys() == needed.keys() else None
 
 
-def _pace(spent: list[tuple[int, float]]) -> float:
+class _Pace:
     """Seconds that a unit of work takes, without the first line if possible: it loads the model."""
-    counted = spent[1:] or spent
-    return sum(seconds for _, seconds in counted) / sum(work for work, _ in counted)
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._work, self._spent_s = 0, 0.0
+
+    def add(self, work: int, seconds: float) -> None:
+        """Count a line."""
+        if self._first is None:
+            self._first = work, seconds
+        else:
+            self._work, self._spent_s = self._work + work, self._spent_s + seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of a unit, of the lines so far."""
+        work, seconds = (self._work, self._spent_s) if self._work else (self._first or (1, 0.0))
+        return seconds / work

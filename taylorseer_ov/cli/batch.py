@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import caching, options
 from .console import Console, MisuseError
@@ -70,17 +72,45 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     options.take_words(arguments, "model", "prompts")
     options.require(arguments, "output_dir")
     options.check_model(arguments.model)
-    lines = _read(arguments.prompts)
-    options.writable_folder(arguments.output_dir, "--output-dir")
-    pipeline = options.make_pipeline(arguments)
-    usual = pipeline.get_generation_config()
-    settings = options.settings_of(arguments) | caching.cache_of(arguments, usual.cache)
-    if arguments.seed is not None:
-        settings["rng_seed"] = arguments.seed
-    pipeline.set_generation_config(usual.updated(settings))
-    with stop_on_interrupt("finishing this picture") as stop:
-        counts = in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
-        return _summarize(counts, arguments.output_dir, console, stop())
+    with _opened(arguments.prompts) as file:
+        lines = _Prompts(file, arguments.prompts)
+        options.writable_folder(arguments.output_dir, "--output-dir")
+        pipeline = options.make_pipeline(arguments)
+        usual = pipeline.get_generation_config()
+        settings = options.settings_of(arguments) | caching.cache_of(arguments, usual.cache)
+        if arguments.seed is not None:
+            settings["rng_seed"] = arguments.seed
+        pipeline.set_generation_config(usual.updated(settings))
+        with stop_on_interrupt("finishing this picture") as stop:
+            counts = in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
+            return _summarize(counts, arguments.output_dir, console, stop())
+
+
+class _Prompts:
+    """The lines of a prompt file, read as they are asked for, and about how many there are."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        from ..batch.lines import read_lines
+
+        self._count = 0
+        if file.seekable():
+            start = file.tell()
+            pieces = iter(partial(file.read, 1 << 20), b"")
+            self._count = sum(piece.count(b"\n") for piece in pieces)
+            file.seek(start)
+        json_lines = {".jsonl": True, ".txt": False}.get(Path(name).suffix.lower())
+        self._lines = read_lines(file, json_lines)
+        self._first = next(self._lines, None)
+        if self._first is None:
+            raise MisuseError(f"there is no prompt in {name!r}")
+
+    def __iter__(self) -> Iterator[BatchLine | BadLine]:
+        if self._first is not None:
+            yield self._first
+        yield from self._lines
+
+    def __length_hint__(self) -> int:
+        return self._count
 
 
 class _TimeLeft:
@@ -98,7 +128,7 @@ class _TimeLeft:
 
 def _draw(
     pipeline: Text2ImagePipeline,
-    lines: list[BatchLine | BadLine],
+    lines: _Prompts,
     arguments: argparse.Namespace,
     console: Console,
     stop: StopRequest,
@@ -124,7 +154,7 @@ def _draw(
             progress=progress,
         )
     except BadLinesError as error:
-        raise _misuse(error, len(lines), console) from error
+        raise _misuse(error, console) from error
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         counts[outcome.status] += 1
@@ -132,13 +162,13 @@ def _draw(
     return counts
 
 
-def _misuse(error: BadLinesError, of: int, console: Console) -> MisuseError:
+def _misuse(error: BadLinesError, console: Console) -> MisuseError:
     """Tell programs every line that is bad; the error that people see has the first."""
     first, count = error.lines[0], len(error.lines)
     for line in error.lines:
         console.event("bad_line", line=line.number, error=line.error)
     return MisuseError(
-        f"{count} of {of} lines cannot be drawn, and nothing was drawn; "
+        f"{count} of {error.checked} lines cannot be drawn, and nothing was drawn; "
         f"line {first.number}: {first.error}. --skip-bad-lines leaves such lines out"
     )
 
@@ -169,18 +199,13 @@ def _summarize(counts: Counter[str], folder: Path, console: Console, stopped: bo
     return 1 if counts["failed"] or counts["bad"] else 0
 
 
-def _read(name: str) -> list[BatchLine | BadLine]:
-    from ..batch.lines import parse_lines
-
+def _opened(name: str) -> AbstractContextManager[BinaryIO]:
+    if name == "-":
+        return nullcontext(sys.stdin.buffer)
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return Path(name).open("rb")
     except OSError as error:
         raise MisuseError(f"cannot read the prompts in {name!r} ({error.strerror})") from error
-    json_lines = {".jsonl": True, ".txt": False}.get(Path(name).suffix.lower())
-    lines = list(parse_lines(data, json_lines))
-    if not lines:
-        raise MisuseError(f"there is no prompt in {name!r}")
-    return lines
 
 
 def _shard(text: str) -> tuple[int, int]:

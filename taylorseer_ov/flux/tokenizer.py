@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import openvino_tokenizers  # noqa: F401  (registers its operations with every n
 from numpy.typing import NDArray
 
 from ..model_files import read_json
+
+LONGEST_AHEAD, TEXTS_AT_ONCE = 2000, 250  # characters; prompts or words
 
 
 class Tokenizer:
@@ -31,9 +35,33 @@ class Tokenizer:
         self.pad_id = 0 if pad is None else int(pad.value)
         self._latest: tuple[str, tuple[int, ...]] | None = None  # a picture asks several times
         self._unknown_id = _unknown_id(folder / "tokenizer.json")
+        self._ahead: dict[str, list[int]] = {}
+
+    def encode_ahead(self, prompts: Iterable[str]) -> None:
+        """Encode many prompts at once, where each takes a hundredth of a run of its own.
+
+        `encode` then has their ids until the next call, and those of the words of prompts that have
+        unknown ones.
+        """
+        self._ahead = {}
+        self._run_ahead({prompt for prompt in prompts if len(prompt) <= LONGEST_AHEAD})
+        puzzling = [prompt for prompt, ids in self._ahead.items() if self._unknown_id in ids]
+        self._run_ahead({word for prompt in puzzling for word in prompt.split()})
+
+    def _run_ahead(self, texts: Iterable[str]) -> None:
+        ordered = iter(sorted(texts, key=len))  # as rows of a run are as long as its longest
+        while some := list(islice(ordered, TEXTS_AT_ONCE)):
+            self._request.infer([np.array(some)])
+            padded = self._request.get_tensor("input_ids").data
+            lengths = self._request.get_tensor("attention_mask").data.sum(axis=1)
+            rows = [ids[:length].tolist() for ids, length in zip(padded, lengths, strict=True)]
+            if self.encode(some[0]) == rows[0]:  # not if each is padded to a length of its own
+                self._ahead |= dict(zip(some, rows, strict=True))
 
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt's first `most_characters`, the end token last."""
+        if prompt in self._ahead:
+            return self._ahead[prompt]
         read, latest = prompt[: self.most_characters], self._latest
         if latest is None or latest[0] != read:
             self._request.infer([np.array([read])])

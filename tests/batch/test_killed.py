@@ -16,10 +16,11 @@ from tests.batch.common import assert_clean, command, drawn_lines, line, picture
 pytestmark = [pytest.mark.once, pytest.mark.posix]
 
 KILLED_EVERYWHERE = """
-import os, signal, sys, tempfile
+import json, os, signal, sqlite3, sys, tempfile
 from pathlib import Path
-from taylorseer_ov.batch.folder import BatchFolder, Entry
-from taylorseer_ov.files import numbered
+from taylorseer_ov.batch.folder import BatchFolder
+from taylorseer_ov.batch.manifest import Entry
+import filelock
 import numpy as np
 
 if sys.argv[1] == "no links":
@@ -32,11 +33,13 @@ PNGS = {entry.key: [entry.key.encode() * 9, b"second"] for entry in LINES}
 
 def draw(path):
     folder = BatchFolder(path)
-    folder.open(LINES, {"key0", "key1"})
+    folder.open()
+    folder.sweep({"key0", "key1"})
+    folder.expect(LINES)
     for entry in LINES:
         with folder.claim(entry.key) as mine:
             assert mine
-            if folder.is_done(folder.read()[entry.key]):
+            if folder.is_done(folder.entry(entry)):
                 folder.drop(entry.key, ["latents"])
                 continue
             if folder.kept(entry.key, "latents") is None:
@@ -46,17 +49,25 @@ def draw(path):
             from dataclasses import replace
             folder.publish(replace(entry, status="done", seconds=1.0), ["same", "two"], pngs)
             folder.drop(entry.key, ["latents"])
+    folder.write_manifest()
 
 def killed_at(path, moment):
     child = os.fork()
     if not child:
         seen = 0
-        def audit(event, arguments):
+        def at_an_operation(*_):
             nonlocal seen
+            seen += 1
+            if seen == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+        def audit(event, arguments):
             if event == "open" or event.startswith("os."):
-                seen += 1
-                if seen == moment:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                at_an_operation()
+        def connected(*arguments, **named):
+            database = connect(*arguments, **named)
+            database.set_trace_callback(at_an_operation)
+            return database
+        connect, sqlite3.connect = sqlite3.connect, connected
         sys.addaudithook(audit)
         draw(path)
         os._exit(0)
@@ -64,12 +75,15 @@ def killed_at(path, moment):
 
 def check(path):
     state = path / ".taylorseer-batch"
-    assert not list(state.iterdir()), list(state.iterdir())
+    assert [p.name for p in state.iterdir()] == ["lines.sqlite"], list(state.iterdir())
     names = sorted(p.name for p in path.glob("*.png"))
     assert names == ["same-2.png", "same.png", "two-2.png", "two.png"], names
-    entries = BatchFolder(path).read()
+    rows = [json.loads(row) for row in (path / "manifest.jsonl").read_text().splitlines()[1:]]
+    assert [row["key"] for row in rows] == ["key0", "key1"], rows
     for entry in LINES:
-        first, second = (path / name for name in entries[entry.key].files)
+        known = BatchFolder(path).entry(entry)
+        assert [*known.files] == rows[known.line]["files"]
+        first, second = (path / name for name in known.files)
         assert first.read_bytes().startswith(PNGS[entry.key][0])
         assert second.read_bytes().startswith(b"second")
 

@@ -1,14 +1,16 @@
 """What a line of a batch may be, in a text file and in JSON lines."""
 
 import dataclasses
+import io
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taylorseer_ov.batch.checking import check, digest
-from taylorseer_ov.batch.lines import BadLine, BatchLine, parse_lines
+from taylorseer_ov.batch.checking import LineChecker
+from taylorseer_ov.batch.identity import digest
+from taylorseer_ov.batch.lines import BadLine, BatchLine, parse_lines, read_lines
 
 pytestmark = pytest.mark.once
 
@@ -80,8 +82,9 @@ def test_any_bytes_are_lines_or_bad_lines(data):
 
 def test_batches_begun_before_masks_kept_their_pixels_go_on(pipeline):
     """A line has no mask: the setting for one is not part of what the line is known by."""
-    (checked,), bad = check(pipeline, [{"prompt": "a red circle", "keep_unmasked": False}])
-    assert not bad
+    asked = [{"prompt": "a red circle", "keep_unmasked": False}]
+    (window,) = LineChecker(pipeline, lambda line, warned: None).windows(asked)
+    (checked,) = window.lines
     settings = dataclasses.asdict(checked.job.settings)
     assert settings.pop("keep_unmasked") is False
     plan = json.loads(checked.job.cache.to_json())
@@ -89,3 +92,28 @@ def test_batches_begun_before_masks_kept_their_pixels_go_on(pipeline):
     prompts = [checked.job.prompt, checked.job.prompt_2]
     weights = pipeline.environment(checked.job).weights
     assert checked.key == digest([digest([*prompts, settings, None, dict(weights)]), 1])
+
+
+def test_a_file_is_read_line_by_line_and_a_long_line_in_part():
+    class File(io.BytesIO):
+        most = 0
+
+        def readline(self, size=-1):
+            row = super().readline(size)
+            self.most = max(self.most, len(row))
+            return row
+
+        def read(self, size=-1):
+            raise AssertionError("the file is read as a whole")
+
+    rows = [b"\xef\xbb\xbfa red circle", b"x" * (3 << 20), b"a blue star", b"y" * (2 << 20)]
+    file = File(b"\n".join(rows))
+    lines = read_lines(file)
+    assert next(lines) == BatchLine(1, "a red circle")
+    assert file.tell() < 100
+    long, star, last = lines
+    assert (long.number, star, last.number) == (2, BatchLine(3, "a blue star"), 4)
+    assert "it has more than 1048576 bytes" in long.error
+    assert file.most < 1.1 * (1 << 20)
+    longest = b"z" * (1 << 20)
+    assert list(parse_lines(b"\xef\xbb\xbf" + longest + b"\n")) == [BatchLine(1, longest.decode())]

@@ -1,12 +1,16 @@
 """What a batch draws, what it leaves as it is, and what it refuses."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from taylorseer_ov import PromptWarning, Recipe, Text2ImagePipeline, demo_model_path
-from taylorseer_ov.batch.folder import BatchFolderError
+from taylorseer_ov.batch import checking
 from taylorseer_ov.batch.lines import BadLine
+from taylorseer_ov.batch.manifest import BatchFolderError
 from taylorseer_ov.batch.run import BadLinesError, run_batch
+from taylorseer_ov.warning import warn
 from tests.batch.common import FAILS, assert_clean, line, manifest, pictures, stamps, statuses
 from tests.common import F32, PROMPT
 
@@ -127,6 +131,47 @@ def test_a_generator_is_refused(pipeline, tmp_path):
 def test_warnings_name_their_line(pipeline, tmp_path):
     with pytest.warns(PromptWarning, match="^line 2: this model's .* does not know 'purple'"):
         run_batch(pipeline, [line(), line("a purple star")], tmp_path)
+
+
+def test_a_warning_of_many_lines_is_told_once_with_their_count(pipeline, monkeypatch, tmp_path):
+    monkeypatch.setattr(checking, "CHECKED_AHEAD", 40)
+    words = ["purple", *(f"word{number}" for number in range(18))]
+    smallest = {"width": 16, "height": 16, "steps": 1}
+    lines = [line(f"a {word} star", **smallest) for word in words for _ in range(2)]
+    lines += [line(), line(), line("a purple circle"), line("a purple square")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run = run_batch(pipeline, lines, tmp_path)
+        told = [str(warning.message) for warning in caught]
+        caught.clear()
+        assert set(statuses(run).values()) == {"drawn"}
+        later = [str(warning.message) for warning in caught]
+    unknown = "this model's text encoder does not know"
+    assert told == [
+        f"line 1 and 1 more: {unknown} 'purple'",
+        *(f"line {2 * k + 3} and 1 more: {unknown} 'word{k}'" for k in range(9)),
+        "line 21 and 17 more: like these, in other words",
+    ]
+    assert later == [f"line 1 and 3 more, in all: {unknown} 'purple'"]
+
+
+def test_what_drawing_warns_of_is_told_once_too(tmp_path):
+    own = Text2ImagePipeline(demo_model_path(), backend="python", **F32)
+    draw = own.draw
+
+    def draw_and_warn(job):
+        warn("the disk is nearly full", ResourceWarning)
+        return draw(job)
+
+    own.draw = draw_and_warn
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        list(run_batch(own, [line(seed=seed) for seed in range(3)], tmp_path))
+    assert [str(warning.message) for warning in caught] == [
+        "line 1: the disk is nearly full",
+        "line 1 and 2 more, in all: the disk is nearly full",
+    ]
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("low_memory", [False, True])
