@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int | None:
         again.warn_of_differences(recipe, pipeline, pictures, console)
     usual = pipeline.get_generation_config()
     settings = inputs.in_size(usual, pictures, _settings(recipe, arguments, usual.cache))
+    pictures.clear()  # they may be far larger than what is drawn
     asked = usual.updated({name: settings[name] for name in ASKED & settings.keys()})
     saving.check_size(target, arguments, asked)
     seeds = _seeds(arguments, asked)

@@ -77,8 +77,13 @@ def make_pipeline(arguments: argparse.Namespace, pictures: int) -> Pipeline:
 def in_size(
     usual: ImageGenerationConfig, pictures: list[Image], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings with the pictures in the size that is drawn, and with that size."""
-    from ..flux.initial_image import initial_image
+    """Return the settings with the pictures in the size that is drawn, and with that size.
+
+    Raises:
+        MisuseError: if the size is left to a picture that is too small.
+        ValueError: for a size that cannot be drawn.
+    """
+    from ..flux.initial_image import MULTIPLE, initial_image
 
     if not pictures:
         return settings
@@ -86,6 +91,14 @@ def in_size(
         name: settings[name] for name in ("height", "width") if name in settings
     }
     asked = usual.updated(size)
+    for option, given, own in (
+        ("--width", asked.width, pictures[0].width),
+        ("--height", asked.height, pictures[0].height),
+    ):
+        if given is None and own < MULTIPLE:
+            raise MisuseError(
+                f"--image has a {option[2:]} of {own}, less than {MULTIPLE} pixels; give {option}"
+            )
     initial = initial_image(*pictures, height=asked.height, width=asked.width)
     height, width = initial.size
     mask = {} if initial.mask_image is None else {"mask_image": initial.mask_image}

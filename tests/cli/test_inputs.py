@@ -122,7 +122,7 @@ def test_previews_seeds_and_info(inputs, capsys):
         (["--image", "text.png"], "--image: 'text.png' cannot be read as a picture"),
         (["--image", "in.png", "--mask", "text.png"], "--mask: 'text.png' cannot be read as a pi"),
         (["--image", "huge.png"], "--image: 'huge.png' has over 64 million pixels"),
-        (["--image", "small.png"], "the image has a height of 8, less than 16 pixels"),
+        (["--image", "small.png"], "--image has a width of 8, less than 16 pixels; give --width"),
         (["--image", "in.png", "--strength", "2"], "--strength must be from 0 to 1, got 2.0"),
         (["--image", "in.png", "--width", "100000000"], "--width must be a whole number from 16"),
         (["-C", "in.png", "--image", "in.png"], "in.png holds no recipe of taylorseer_ov"),
