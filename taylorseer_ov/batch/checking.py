@@ -15,6 +15,7 @@ from ..caching.plan import CachePlan
 from ..checks import text
 from ..generation.environment import Environment
 from ..generation.job import Job
+from ..pictures.formats import Format, check_format
 from ..pictures.names import stem_of
 from ..pipelines.prompts import PromptWarning
 from ..pipelines.tasks import Text2ImagePipeline
@@ -110,12 +111,20 @@ class LineChecker:
 
     Args:
         warned: called as `(line number, warnings)`.
+        format: that the pictures are to have, and that must have room for them.
+
+    Raises:
+        ValueError: for a format that there is none of.
     """
 
     def __init__(
-        self, pipeline: Text2ImagePipeline, warned: Callable[[int, list[Warned]], None]
+        self,
+        pipeline: Text2ImagePipeline,
+        warned: Callable[[int, list[Warned]], None],
+        format: Format = "png",
     ) -> None:
-        self._pipeline, self._warned = pipeline, warned
+        check_format(format)
+        self._pipeline, self._warned, self._format = pipeline, warned, format
         usual = pipeline.get_generation_config()
         self._usual = {"prompt_2": usual.prompt_2, "rng_seed": usual.rng_seed}
         self._kinds: dict[str, _Kind] = {}
@@ -198,6 +207,8 @@ class LineChecker:
             )
         if isinstance(job.cache, CachePlan):  # equal ones are one: there may be many lines
             job = replace(job, cache=self._plans.setdefault(job.cache, job.cache))
+        height, width = job.settings.size
+        check_format(self._format, width, height)
         return job
 
     def _environment(self, job: Job) -> Environment:

@@ -27,10 +27,14 @@ STATE = ".taylorseer-batch"
 
 
 class BatchFolder:
-    """A batch's folder; several processes may have one open."""
+    """A batch's folder; several processes may have one open.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        suffix: of the names of pictures that are written.
+    """
+
+    def __init__(self, path: Path, suffix: str = ".png") -> None:
+        self.path, self._suffix = path, suffix
         self._state = path / STATE
         self._manifest = Manifest(path, self._state)
         self._lock = self._state / "manifest.lock"
@@ -84,7 +88,7 @@ class BatchFolder:
         """Claim a line for this process while the block runs; False if another one has it."""
         return locked_if_free(self._state / f"{key}.lock")
 
-    def publish(self, done: Entry, stems: Sequence[str], pngs: Sequence[bytes]) -> Entry:
+    def publish(self, done: Entry, stems: Sequence[str], encoded: Sequence[bytes]) -> Entry:
         """Write the pictures of a claimed line under names like `stems` that are free.
 
         Returns:
@@ -93,39 +97,39 @@ class BatchFolder:
         with locked(self._lock):
             entry = self.entry(done)
             while True:
-                pictures = self._name(entry, stems, pngs)
+                pictures = self._name(entry, stems, encoded)
                 sizes = tuple(size for _, size in pictures)
                 entry = replace(done, files=tuple(name for name, _ in pictures), sizes=sizes)
                 self._manifest.note(entry)
                 try:
-                    for (name, size), png in zip(pictures, pngs, strict=True):
+                    for (name, size), data in zip(pictures, encoded, strict=True):
                         if not self._is_whole(name, size):
-                            write_new(self.path / name, png, self._state)
+                            write_new(self.path / name, data, self._state)
                 except FileExistsError:
                     continue  # another program has just taken that name
                 return entry
 
     def _name(
-        self, entry: Entry, stems: Sequence[str], pngs: Sequence[bytes]
+        self, entry: Entry, stems: Sequence[str], encoded: Sequence[bytes]
     ) -> list[tuple[str, int]]:
         """Names and sizes: those of pictures of this line that are there, else free names."""
         earlier = dict(enumerate(zip(entry.files, entry.sizes, strict=True)))
         chosen: list[tuple[str, int]] = []
-        for index, (stem, png) in enumerate(zip(stems, pngs, strict=True)):
+        for index, (stem, data) in enumerate(zip(stems, encoded, strict=True)):
             picture = earlier.get(index)
             if picture is not None and self._is_whole(picture[0], 0):
                 # the place of a picture that never came, on a disk without hard links
                 (self.path / picture[0]).unlink()
             if picture is None or not self._is_whole(*picture):
-                picture = self._free_name(stem, {name for name, _ in chosen}), len(png)
+                picture = self._free_name(stem, {name for name, _ in chosen}), len(data)
             chosen.append(picture)
         return chosen
 
     def _free_name(self, stem: str, taken: Container[str]) -> str:
-        """Return `stem.png`, or that with a number, found in few looks however many are taken."""
+        """Return a name, with a number if taken, found in few looks however many are taken."""
 
         def name(number: int) -> str:
-            return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"
+            return f"{stem}{self._suffix}" if number == 1 else f"{stem}-{number}{self._suffix}"
 
         def is_free(number: int) -> bool:
             return name(number) not in taken and not os.path.lexists(self.path / name(number))

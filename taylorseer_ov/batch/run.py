@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from ..checks import whole_number
+from ..pictures.formats import Format
 from ..pipelines.tasks import Text2ImagePipeline
 from .checking import Line, LineChecker, Window
 from .folder import BatchFolder
@@ -38,6 +39,7 @@ def run_batch(
     shard: tuple[int, int] = (1, 1),
     skip_bad_lines: bool = False,
     metadata: bool = True,
+    format: Format = "png",
     stop: Callable[[], bool] = lambda: False,
     progress: BatchProgress | None = None,
 ) -> Iterator[Outcome]:
@@ -57,7 +59,7 @@ def run_batch(
         output_dir: for the pictures and `manifest.jsonl`, which says what became of every line.
         shard: `(i, n)`: every n-th line only, from the i-th on, counted from 1.
         skip_bad_lines: leave out lines that cannot be drawn instead of raising.
-        metadata: as `GenerationResult.save` has it.
+        metadata, format: as `GenerationResult.save` has them; another draws nothing again.
         stop: asked before every picture whether to end.
         progress: called as `(stage, done, of, seconds_left)` when a line is done. The stage is
             `"draw"`, or one after the other `"pooled"`, `"text"`, `"latents"` and `"decode"`. `of`
@@ -69,7 +71,7 @@ def run_batch(
     Raises:
         BadLinesError: if lines among the first 10,000 cannot be drawn, and are not to be skipped.
         BatchFolderError: if the folder has another program's `manifest.jsonl`, or is damaged.
-        ValueError: for a shard that there is none of.
+        ValueError: for a shard that there is none of, or another format.
 
     Warns:
         as `generate` does, with the line's number; what many lines are warned of once, with their
@@ -80,12 +82,12 @@ def run_batch(
     whole_number("the shard", first, 1, shards)
     share = Share(first, shards, operator.length_hint(lines))
     warnings = LineWarnings()
-    windows = LineChecker(pipeline, warnings.add).windows(lines)
+    windows = LineChecker(pipeline, warnings.add, format).windows(lines)
     window = next(windows, Window([], [], read=0, is_last=True))
     warnings.tell_new()
     if window.bad and not skip_bad_lines:
         raise BadLinesError(window.bad, window.read)
-    folder = BatchFolder(Path(output_dir))
+    folder = BatchFolder(Path(output_dir), f".{format}")
     folder.open()
-    sitting = Sitting(pipeline, folder, share, warnings, metadata, stop, progress)
+    sitting = Sitting(pipeline, folder, share, warnings, metadata, format, stop, progress)
     return sitting.outcomes(chain([window], windows))

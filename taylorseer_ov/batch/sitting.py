@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..arrays import Arrays
+from ..pictures.formats import Format
 from ..pictures.names import numbered_stems
 from ..pictures.result import GenerationResult
 from ..pipelines.stages import GenerationStages
@@ -74,7 +75,7 @@ class Sitting:
     Args:
         share: which lines are its own.
         warnings: those of the lines.
-        metadata, stop, progress: as `run_batch` has them.
+        metadata, format, stop, progress: as `run_batch` has them.
     """
 
     def __init__(
@@ -84,12 +85,14 @@ class Sitting:
         share: Share,
         warnings: LineWarnings,
         metadata: bool,
+        format: Format,
         stop: Callable[[], bool],
         progress: BatchProgress | None,
     ) -> None:
         self._pipeline, self._folder, self._share = pipeline, folder, share
         self._warnings = warnings
-        self._metadata, self._stop, self._progress = metadata, stop, progress
+        self._metadata, self._format = metadata, format
+        self._stop, self._progress = stop, progress
         frugal = pipeline.backends.setup.memory.low_memory
         self._stages = GenerationStages(pipeline) if frugal else None
         self._open: dict[str, CheckedLine] = {}  # by key, in the order in which they are tried
@@ -217,9 +220,9 @@ class Sitting:
         return self._settle(line, "failed", failed)
 
     def _publish(self, line: CheckedLine, drawn: GenerationResult) -> Outcome:
-        pngs = drawn.encode(self._metadata)
+        encoded = drawn.encode(self._metadata, self._format)
         entry = replace(line.entry, status="done", seconds=drawn.report.total_s)
-        entry = self._folder.publish(entry, numbered_stems(line.stem, len(pngs)), pngs)
+        entry = self._folder.publish(entry, numbered_stems(line.stem, len(encoded)), encoded)
         return self._settle(line, "drawn", entry)
 
     def _make(self, stage: str, line: CheckedLine) -> Arrays | GenerationResult | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import caching, options
 from .console import Console, MisuseError
+from .saving import add_format_options
 from .settings_file import add_settings_option
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip-bad-lines", action="store_true", help="leave out lines that cannot be drawn"
     )
-    parser.add_argument(
-        "--no-metadata", action="store_true", help="keep how they were made out of the pictures"
-    )
+    add_format_options(parser)
     add_settings_option(parser)
     options.add_settings_options(parser)
     caching.add_cache_options(parser)
@@ -150,6 +149,7 @@ def _draw(
             shard=arguments.shard,
             skip_bad_lines=arguments.skip_bad_lines,
             metadata=not arguments.no_metadata,
+            format=arguments.format or "png",
             stop=stop,
             progress=progress,
         )

@@ -25,12 +25,17 @@ def add_saving_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder, or a file name that ends in .png, .jpg or .webp (default: this folder)",
     )
+    parser.set_defaults(of_several=None)  # which of the pictures drawn at once is asked for
+    add_format_options(parser)
+
+
+def add_format_options(parser: argparse.ArgumentParser) -> None:
+    """What the files of pictures in a folder are."""
     parser.add_argument(
         "--format",
         choices=("png", "jpg", "webp"),
         help="of pictures in a folder: png and webp keep every bit, jpg does not (default: png)",
     )
-    parser.set_defaults(of_several=None)  # which of the pictures drawn at once is asked for
     parser.add_argument(
         "--no-metadata", action="store_true", help="keep how it was made out of the picture"
     )

@@ -66,6 +66,31 @@ def test_lines_without_a_cache_have_that_of_the_options_or_the_pipeline_s(option
     assert ("by default" in recipe.report["cache"]) == (not options)
 
 
+def test_pictures_are_of_the_format_asked_for_and_not_drawn_again_for_another(tmp_path, capsys):
+    prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
+    rows = [{"prompt": PROMPT, "seed": seed, "name": "same"} for seed in (1, 2)]
+    prompts.write_text("\n".join(map(json.dumps, rows)))
+    fixed = ("batch", "demo", str(prompts), "-o", str(folder), "--steps", "2", "--precision", "f32")
+    assert main([*fixed, "--format", "webp"]) == 0
+    assert sorted(path.name for path in folder.glob("*.*p*")) == ["same-2.webp", "same.webp"]
+    again = tmp_path / "again.webp"
+    assert main(["generate", "-C", str(folder / "same-2.webp"), "-o", str(again), "--quiet"]) == 0
+    with Image.open(again) as first, Image.open(folder / "same-2.webp") as second:
+        assert first.tobytes() == second.tobytes()
+    capsys.readouterr()
+    rows.append({"prompt": PROMPT, "seed": 3, "name": "same"})
+    prompts.write_text("\n".join(map(json.dumps, rows)))
+    assert main([*fixed, "--format", "jpg"]) == 0
+    assert "1 drawn, 2 there already" in capsys.readouterr().out
+    (jpeg,) = folder.glob("*.jpg")
+    with Image.open(jpeg) as picture:
+        assert (jpeg.name, picture.format) == ("same.jpg", "JPEG")
+    rows.append({"prompt": PROMPT, "width": 16384, "height": 16})
+    prompts.write_text("\n".join(map(json.dumps, rows)))
+    assert main([*fixed, "--format", "webp"]) == 2
+    assert "line 4: a picture of 16384x16 pixels is too large for 'webp'" in capsys.readouterr().err
+
+
 def test_prompts_come_from_stdin(tmp_path):
     folder = tmp_path / "out"
     done = subprocess.run(

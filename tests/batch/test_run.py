@@ -187,6 +187,12 @@ def test_a_failing_picture_does_not_stop_the_rest_and_is_tried_again(low_memory,
     assert again == {1: "present", 2: "failed", 3: "present"}
 
 
+def test_a_format_that_there_is_none_of_is_refused_before_the_folder_is_made(pipeline, tmp_path):
+    with pytest.raises(ValueError, match="format must be one of png, jpg, webp, got 'gif'"):
+        run_batch(pipeline, [line()], tmp_path / "out", format="gif")
+    assert not (tmp_path / "out").exists()
+
+
 def test_shards_share_the_lines(pipeline, tmp_path):
     asked = [line(seed=seed) for seed in range(5)]
     assert statuses(run_batch(pipeline, asked, tmp_path, shard=(2, 2))) == {2: "drawn", 4: "drawn"}
