@@ -257,7 +257,7 @@ def test_a_picture_is_drawn_again_from_itself(tmp_path, capsys):
     assert pixels(again) == pixels(frugal)
     assert "bit for bit" not in capsys.readouterr().err
     (other,) = generate(tmp_path, "-C", str(original), "--seed", "8")
-    (direct,) = generate(first, "demo", PROMPT, *options, "--seed", "8")
+    (direct,) = generate(first, "demo", PROMPT, *options[2:], "--seed", "8")
     assert pixels(other) == pixels(direct)
     assert pixels(other) != pixels(original)
 
