@@ -65,7 +65,8 @@ class BatchFolder:
     def expect(self, lines: Sequence[Entry]) -> dict[str, Entry]:
         """Take lines into the manifest, and return by key what it now has of them."""
         with locked(self._lock):
-            known = self._manifest.find(line.key for line in lines)
+            found = self._manifest.find(line.key for line in lines)
+            known = {key: entry for key, entry in found.items() if entry.is_settled}
             now = {line.key: replace(known.get(line.key, line), line=line.line) for line in lines}
             self._manifest.expect(now[key] for key in now if now[key] != known.get(key))
         return now

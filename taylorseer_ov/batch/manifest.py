@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
@@ -26,15 +27,16 @@ MANIFEST, DATABASE = "manifest.jsonl", "lines.sqlite"
 MANIFEST_FORMAT, DATABASE_FORMAT = "taylorseer_ov.batch/1", 1
 HEADER = json.dumps({"format": MANIFEST_FORMAT}).encode() + b"\n"
 STATUSES = ("pending", "done", "failed", "bad")
-SETTLED = ("done", "failed")  # what is remembered of lines that the next input may not have
 LONGEST_WAIT_S = 600  # for another process, which may be writing out a million rows
-CREATE = (
-    "CREATE TABLE lines (key TEXT UNIQUE NOT NULL, settled INTEGER NOT NULL, row TEXT NOT NULL)"
-)
+# sitting: when the latest one began that has a line still to draw; null for a settled line
+CREATE = "CREATE TABLE lines (key TEXT UNIQUE NOT NULL, sitting REAL, row TEXT NOT NULL)"
 PUT = (
-    "INSERT INTO lines (key, settled, row) VALUES (?, ?, ?) "
-    "ON CONFLICT (key) DO UPDATE SET settled = excluded.settled, row = excluded.row"
+    "INSERT INTO lines (key, sitting, row) VALUES (?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET sitting = excluded.sitting, row = excluded.row"
 )
+# in the order in which they came, without what only earlier sittings had to draw
+ROWS = "SELECT row FROM lines WHERE sitting IS NULL OR sitting >= ? ORDER BY rowid"
+CACHE_KIB = 16384
 
 
 class BatchFolderError(ValueError):
@@ -62,6 +64,11 @@ class Entry:
     sizes: tuple[int, ...] = ()
     seconds: float | None = None
     error: str | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is remembered even if the next input does not have it."""
+        return self.status in ("done", "failed")
 
     def to_row(self) -> str:
         """Return it as JSON in one line."""
@@ -102,6 +109,7 @@ class Manifest:
     def __init__(self, folder: Path, state: Path) -> None:
         self.path, self._state = folder / MANIFEST, state
         self._database = state / DATABASE
+        self._began = time.time()
 
     def check(self) -> None:
         """Look whether it can be used, before anything is made.
@@ -117,7 +125,7 @@ class Manifest:
                 pass
 
     def open(self) -> None:
-        """Make what is missing of database and file, and forget lines that were never drawn.
+        """Make what is missing of database and file.
 
         Raises:
             BatchFolderError: if either cannot be read.
@@ -131,9 +139,8 @@ class Manifest:
                 )
             if not found:
                 database.execute(CREATE)
-                _put(database, self._read())
+                self._put(database, (entry for entry in self._read() if entry.is_settled))
                 database.execute(f"PRAGMA user_version = {DATABASE_FORMAT}")
-            database.execute("DELETE FROM lines WHERE NOT settled")
         if not self._ends_with_a_whole_row():
             self.write_out()
 
@@ -154,7 +161,7 @@ class Manifest:
     def expect(self, entries: Iterable[Entry]) -> None:
         """Take entries in or change them, without telling people yet."""
         with self._changing() as database:
-            _put(database, entries)
+            self._put(database, entries)
 
     def note(self, entry: Entry) -> None:
         """Take an entry in or change it."""
@@ -163,12 +170,12 @@ class Manifest:
         with self._changing() as database:
             with self.path.open("ab") as file:
                 file.write(entry.to_row().encode() + b"\n")
-            _put(database, [entry])
+            self._put(database, [entry])
 
     def write_out(self) -> None:
         """Write `manifest.jsonl` anew, an object for each line."""
         with self._reading() as database:
-            rows = database.execute("SELECT row FROM lines ORDER BY rowid")
+            rows = database.execute(ROWS, [self._began])
             pieces = chain([HEADER], (row.encode() + b"\n" for (row,) in rows))
             write_over(self.path, pieces, self._state)
 
@@ -210,6 +217,7 @@ class Manifest:
             ) as database:
                 # on old disks a loss of power may damage it, and then there is `manifest.jsonl`
                 database.execute("PRAGMA synchronous = NORMAL")
+                database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 yield database
         except sqlite3.OperationalError as error:
             raise OSError(f"{self._database}: {error}") from error
@@ -223,6 +231,13 @@ class Manifest:
             with database:  # to the end, or back to where it began
                 yield database
 
+    def _put(self, database: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+        rows = (
+            (entry.key, None if entry.is_settled else self._began, entry.to_row())
+            for entry in entries
+        )
+        database.executemany(PUT, rows)
+
     def _entry(self, row: str) -> Entry:
         try:
             return Entry.from_row(row)
@@ -234,11 +249,6 @@ class Manifest:
             f"{self._database} is damaged ({error}); remove it: what became of the lines is then "
             f"read from {MANIFEST}"
         )
-
-
-def _put(database: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    rows = ((entry.key, entry.status in SETTLED, entry.to_row()) for entry in entries)
-    database.executemany(PUT, rows)
 
 
 def _is_json(row: bytes) -> bool:

@@ -24,6 +24,7 @@ def begun(pipeline, tmp_path):
     return tmp_path
 
 
+GOES_ON_AS = ("done", "done", "failed")
 GOES_ON = {1: "present", 2: "present", 3: "failed"}
 
 
@@ -128,6 +129,19 @@ def test_the_manifest_of_another_program_is_kept_beside_a_database(pipeline, beg
     with pytest.raises(BatchFolderError, match="is not the manifest of a batch, or damaged"):
         run_batch(pipeline, ASKED, begun)
     assert path.read_text() == "my own notes\n"
+
+
+def test_lines_that_are_not_in_the_input_any_more_are_listed_if_they_were_drawn(pipeline, begun):
+    more = [*ASKED, line(seed=3), line(width=100)]
+    list(run_batch(pipeline, more, begun, skip_bad_lines=True, stop=lambda: True))
+    assert [row["status"] for row in manifest(begun)] == [*GOES_ON_AS, "pending", "bad"]
+    assert statuses(run_batch(pipeline, ASKED[:1], begun)) == {1: "present"}
+    assert [row["status"] for row in manifest(begun)] == [*GOES_ON_AS]
+    # what was bad or waiting is new
+    more[-1] = line(height=100)
+    list(run_batch(pipeline, more, begun, skip_bad_lines=True, stop=lambda: True))
+    assert [row["status"] for row in manifest(begun)] == [*GOES_ON_AS, "pending", "bad"]
+    assert manifest(begun)[-1]["error"].startswith("height")
 
 
 def test_a_free_name_is_found_in_few_looks(tmp_path, monkeypatch):
