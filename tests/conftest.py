@@ -66,7 +66,7 @@ def compiled_models_are_kept(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Setup, "__init__", make_with_cache)
-        yield
+        yield make  # for tests of what is kept where nobody says so
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..flux.compiled_models import compiled_folder, is_kept_for, kept_bytes
 from ..flux.devices import bits_of
 from ..flux.one_thread import computes_in_one_thread
 from ..genai import CACHING_ON_SINCE, missing_in_version
@@ -56,6 +57,7 @@ class Machine:
         free_memory: bytes of memory that are free, None if that is not known.
         one_thread: whether the processor computes in bfloat16 with one thread.
         long_paths: whether paths may have more than 260 characters.
+        kept_bytes: what compiled models take that are kept for GPUs.
     """
 
     python: str
@@ -66,6 +68,7 @@ class Machine:
     free_memory: Callable[[], int | None] = available_bytes
     one_thread: bool = False
     long_paths: bool = True
+    kept_bytes: int = 0
 
     @property
     def precision_bits(self) -> int:
@@ -79,7 +82,15 @@ class Machine:
         versions = {package: installed_version(package) for package in PACKAGES}
         one_thread = error is None and computes_in_one_thread("CPU", {})
         python, long_paths = platform.python_version(), _may_be_long()
-        return cls(python, versions, devices, error, one_thread=one_thread, long_paths=long_paths)
+        return cls(
+            python,
+            versions,
+            devices,
+            error,
+            one_thread=one_thread,
+            long_paths=long_paths,
+            kept_bytes=kept_bytes(),
+        )
 
 
 def _find_devices() -> tuple[tuple[Device, ...], str | None]:
@@ -260,6 +271,9 @@ def check_disk(machine: Machine) -> Iterator[Finding]:
             yield Finding("disk", "warning", text, remedy)
         else:
             yield Finding("disk", "ok", text)
+    if machine.kept_bytes or any(is_kept_for(device.name) for device in machine.devices):
+        text = f"{machine.kept_bytes / GIGABYTE:.1f} GB kept for GPUs in {compiled_folder()}"
+        yield Finding("compiled models", "ok", text, 'CACHE_DIR="" keeps none; it may be removed')
     if not machine.long_paths:
         text = "Windows takes no path of more than 260 characters, of models and pictures neither"
         yield Finding("paths", "warning", text, "switch on LongPathsEnabled in its registry")

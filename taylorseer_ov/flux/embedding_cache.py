@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -22,6 +21,7 @@ import numpy as np
 from ..arrays import Array
 from ..files import writable_folder
 from ..warning import warn
+from .kept_files import cache_folder, keep_latest, listed, remove
 
 # Some 120 prompts of 512 tokens for FLUX.1, whose T5 writes 8 MiB each.
 LIMIT_BYTES = 2**30
@@ -32,14 +32,8 @@ ENTRY, PARTIAL = ".embedding", ".embedding-partial"
 
 
 def default_folder() -> Path:
-    """Return where this system keeps what programs can make again, in a folder of our own."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "taylorseer-ov" / "embeddings"
+    """Return the folder of encoded prompts among what this system keeps for programs."""
+    return cache_folder("embeddings")
 
 
 def content_key(*parts: bytes) -> str:
@@ -117,26 +111,7 @@ class EmbeddingCache:
     def _trim(self) -> None:
         """Remove what a killed process left behind, and the oldest entries beyond the limit."""
         now_s = time.time()
-        for path, used_s, _ in self._listed(PARTIAL):
+        for path, used_s, _ in listed(self._folder.glob("*" + PARTIAL)):
             if now_s - used_s > ABANDONED_S:
-                _remove(path)
-        total = 0
-        for path, _, size in sorted(self._listed(ENTRY), key=lambda file: file[1], reverse=True):
-            total += size
-            if total > self._limit_bytes:
-                _remove(path)
-
-    def _listed(self, ending: str) -> list[tuple[Path, float, int]]:
-        """Files with the time of their last use and their size."""
-        listed = []
-        for path in self._folder.glob("*" + ending):
-            with suppress(FileNotFoundError):  # another process was faster
-                status = path.stat()
-                listed.append((path, status.st_mtime, status.st_size))
-        return listed
-
-
-def _remove(path: Path) -> None:
-    # another process was faster; or, on Windows, is reading it
-    with suppress(FileNotFoundError, PermissionError):
-        path.unlink()
+                remove(path)
+        keep_latest(listed(self._folder.glob("*" + ENTRY)), self._limit_bytes)

@@ -13,6 +13,7 @@ import openvino_tokenizers  # noqa: F401  (registers its operations with every n
 from numpy.typing import NDArray
 
 from ..arrays import Array
+from .compiled_models import compile_kept
 from .devices import Properties
 from .folder import FluxFolder
 
@@ -25,11 +26,13 @@ class Place:
         core: reads and compiles it.
         device: an OpenVINO device.
         properties: OpenVINO's, for compiling.
+        model: what the parts are of, if what is compiled for GPUs is to be kept.
     """
 
     core: ov.Core
     device: str
     properties: Properties
+    model: FluxFolder | None = None
 
     def read(self, folder: Path) -> ov.Model:
         """Read the model in a part's folder."""
@@ -37,7 +40,13 @@ class Place:
 
     def compile(self, model: ov.Model) -> ov.InferRequest:
         """Compile a model and return what runs it."""
-        compiled = self.core.compile_model(model, self.device, dict(self.properties))
+
+        def compile_with(properties: Properties) -> ov.CompiledModel:
+            return self.core.compile_model(model, self.device, dict(properties))
+
+        if self.model is None:
+            return compile_with(self.properties).create_infer_request()
+        compiled = compile_kept(compile_with, self.device, self.properties, self.model)
         return compiled.create_infer_request()
 
 

@@ -35,7 +35,8 @@ class OpenVINOProperties(TypedDict, total=False):
         ENABLE_CPU_PINNING: whether threads stay on their cores.
         ENABLE_HYPER_THREADING: whether they may share a core.
         SCHEDULING_CORE_TYPE: which cores of a hybrid processor take part.
-        CACHE_DIR: folder in which compiled models are kept for the next process.
+        CACHE_DIR: folder in which compiled models are kept for the next process, `""` for none; by
+            default one of the user's for GPUs, and none for others.
         ENABLE_MMAP: whether weights are mapped from their files instead of read.
         PERF_COUNT: whether every layer is timed.
         MODEL_PRIORITY: of this model where several share a GPU.

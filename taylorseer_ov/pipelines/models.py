@@ -142,7 +142,8 @@ class Models:
     def _text_encoder(self, name: str, output: int, length: int | None) -> TextEncoder:
         def make() -> TextEncoder:
             setup = self.setup
-            place = Place(self.core, setup.devices.text_encode, setup.encoder_properties)
+            device, properties = setup.devices.text_encode, setup.encoder_properties
+            place = Place(self.core, device, properties, setup.folder)
             encoder = TextEncoder(setup.folder.part(name), output, place)
             if length is not None:
                 encoder.reshape(length)
@@ -206,7 +207,7 @@ class Models:
         gc.collect()
 
     def _at(self, device: str) -> Place:
-        return Place(self.core, device, self.setup.properties)
+        return Place(self.core, device, self.setup.properties, self.setup.folder)
 
     def _use(self, name: str, make: Callable[[], P]) -> P:
         """Return a compiled model; with `low_memory`, the others are let go of first."""

@@ -15,18 +15,17 @@ it, a part of our own is loaded beside:
 from __future__ import annotations
 
 import gc
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Pictures
-from ..flux.folder import FluxFolder
+from ..flux.compiled_models import compile_kept
+from ..flux.devices import Properties
 from ..flux.folder_checks import Task
 from ..flux.noise import Draw
 from ..flux.parts import lasting_inputs, timestep
@@ -35,6 +34,7 @@ from ..flux.tokenizer import Tokenizer
 from ..genai import import_openvino_genai
 from ..generation.setup import Setup, StaticShape
 from .models import Denoiser, Ids, Models
+from .native_vae import rounding_vae
 from .side_by_side import one_by_one, way_of_loading
 
 PIPELINES: dict[Task, str] = {
@@ -97,7 +97,7 @@ class NativeModels:
             sizes = static.batch, static.height, static.width
             transformer.reshape(*sizes, static.text_length)
         if self._adapters is None:
-            transformer.compile(self.setup.devices.denoise, **self._properties)
+            self._compile(transformer, self.setup.devices.denoise, self._properties)
         self._transformer = transformer
 
     def _load_clip(self) -> None:
@@ -105,8 +105,17 @@ class NativeModels:
         if self.setup.static is not None:
             clip.reshape(1)
         if self._adapters is None:
-            clip.compile(self.setup.devices.text_encode, **self.setup.encoder_properties)
+            self._compile_encoder(clip)
         self._clip = clip
+
+    def _compile_encoder(self, encoder: Any) -> None:
+        self._compile(encoder, self.setup.devices.text_encode, self.setup.encoder_properties)
+
+    def _compile(self, part: Any, device: str, properties: Properties) -> None:
+        def compile_with(given: Properties) -> None:
+            part.compile(device, **given)
+
+        compile_kept(compile_with, device, properties, self.setup.folder)
 
     def _load_vae(self) -> None:
         static = self.setup.static
@@ -114,7 +123,7 @@ class NativeModels:
         if static is not None:
             vae.reshape(static.batch, static.height, static.width)
         if self._adapters is None:
-            vae.compile(self.setup.devices.vae, **self._properties)
+            self._compile(vae, self.setup.devices.vae, self._properties)
         self._vae = vae
         self._pipelines.clear()
 
@@ -128,7 +137,7 @@ class NativeModels:
         if static is not None:
             t5.reshape(1, static.text_length)
         if self._adapters is None:
-            t5.compile(self.setup.devices.text_encode, **self.setup.encoder_properties)
+            self._compile_encoder(t5)
         self._t5, self._text_length = t5, None if static is None else static.text_length
 
     def _t5_for(self, text_length: int) -> Any:
@@ -272,29 +281,3 @@ def drawing_generator(genai: Any, draw: Draw) -> Any:
         return _tensor(draw(tuple(shape)))
 
     return type("Drawing", (genai.Generator,), {"randn_tensor": randn_tensor})()
-
-
-def rounding_vae(genai: Any, folder: FluxFolder, encodes: bool) -> Any:
-    """Load a VAE whose decoder's pixels are rounded; see `vae.round_to_nearest`."""
-    import openvino as ov
-
-    from ..flux.vae import round_to_nearest
-
-    core = ov.Core()
-    decoder = folder.part("vae_decoder")
-    models = [round_to_nearest(core.read_model(decoder / "openvino_model.xml"))]
-    if encodes:
-        models.insert(0, core.read_model(folder.part("vae_encoder") / "openvino_model.xml"))
-    serialized = [part for model in models for part in _serialized(model)]
-    return genai.AutoencoderKL(*serialized, genai.AutoencoderKL.Config(decoder / "config.json"))
-
-
-def _serialized(model: Any) -> tuple[str, Any]:
-    """A model as its description and its weights."""
-    import openvino as ov
-
-    with tempfile.TemporaryDirectory() as folder:
-        xml = Path(folder) / "model.xml"
-        ov.serialize(model, xml)
-        weights = ov.Tensor(np.fromfile(xml.with_suffix(".bin"), np.uint8))
-        return xml.read_text(encoding="utf-8"), weights
