@@ -84,9 +84,8 @@ class LoadablePipeline:
             embedding_cache: folder in which encoded prompts are kept, at most 1 GiB of them, so
                 that repeated ones need no text encoder. True is the system's folder for such
                 things.
-            properties: OpenVINO's, any that it takes; and `adapters`, an
-                `openvino_genai.AdapterConfig` with LoRA adapters. Without a `CACHE_DIR`, what GPUs
-                compile is kept in the user's cache folder; `""` keeps nothing.
+            properties: OpenVINO's, any that it takes, such as `CACHE_DIR`; and `adapters`, an
+                `openvino_genai.AdapterConfig` with LoRA adapters.
 
         Raises:
             FileNotFoundError, ModelFolderError, HubError: if the model is missing or incomplete.

@@ -124,6 +124,7 @@ print(pipeline.generate("a red circle", num_inference_steps=1, cache=None).data.
 """
 
 
+@pytest.mark.posix
 def test_a_disk_that_is_full_costs_only_time(cache):
     run = subprocess.run([sys.executable, "-c", FULL_DISK], capture_output=True, text=True)
     assert run.stdout == "(1, 128, 128, 3)\n", run.stderr
