@@ -180,16 +180,25 @@ class Sitting:
             if self._stop():
                 return
             left -= line.work
-            made, begin_s = self._made, time.perf_counter()
+            made, begin_s = self._made, self._drawing_s()
             with self._folder.claim(line.key) as mine:
                 outcome = self._do(stage, line) if mine else None
             if self._made > made:
-                pace.add(line.work, time.perf_counter() - begin_s)
+                pace.add(line.work, self._drawing_s() - begin_s)
                 if self._progress is not None:
                     done, of = self._before + number, self._before + len(lines) + after
                     self._progress(stage, done, of, left * pace.seconds)
             if outcome is not None:
                 yield outcome
+
+    def _drawing_s(self) -> float:
+        """The time in seconds, which stands still while models load."""
+        backends = self._pipeline.backends
+        if backends.loaded is None:
+            return time.perf_counter()
+        one_at_a_time = backends.setup.memory.low_memory
+        load_s = backends.load_python().models.load_s if one_at_a_time else backends.load_s
+        return time.perf_counter() - load_s
 
     def _do(self, stage: str, line: CheckedLine) -> Outcome | None:
         """Do a stage of a claimed line; an outcome if that settles it."""
@@ -241,7 +250,7 @@ class Sitting:
 
 
 class _Pace:
-    """Seconds that a unit of work takes, without the first line if possible: it loads the model."""
+    """Seconds that a unit of work takes, without the first line if possible: it warms up."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None

@@ -16,6 +16,7 @@ from . import caching, options
 from .console import Console, MisuseError
 from .saving import add_format_options
 from .settings_file import add_settings_option
+from .waiting import Tenths
 
 if TYPE_CHECKING:
     from ..batch.lines import BadLine, BatchLine
@@ -57,6 +58,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     add_format_options(parser)
     add_settings_option(parser)
+    options.add_allow_empty(parser)
     options.add_settings_options(parser)
     caching.add_cache_options(parser)
     options.add_pipeline_options(parser)
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     options.require(arguments, "output_dir")
     options.check_model(arguments.model)
     with _opened(arguments.prompts) as file:
-        lines = _Prompts(file, arguments.prompts)
+        lines = _Prompts(file, arguments.prompts, arguments.allow_empty)
         options.writable_folder(arguments.output_dir, "--output-dir")
         pipeline = options.make_pipeline(arguments)
         usual = pipeline.get_generation_config()
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 class _Prompts:
     """The lines of a prompt file, read as they are asked for, and about how many there are."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, allow_empty: bool) -> None:
         from ..batch.lines import read_lines
 
         self._count = 0
@@ -98,10 +100,11 @@ class _Prompts:
             self._count = sum(piece.count(b"\n") for piece in pieces)
             file.seek(start)
         json_lines = {".jsonl": True, ".txt": False}.get(Path(name).suffix.lower())
-        self._lines = read_lines(file, json_lines)
+        read = read_lines(file, json_lines)
+        self._lines = read if allow_empty else map(_refused_if_empty, read)
         self._first = next(self._lines, None)
         if self._first is None:
-            raise MisuseError(f"there is no prompt in {name!r}")
+            raise MisuseError(f"there is no prompt {'on stdin' if name == '-' else f'in {name!r}'}")
 
     def __iter__(self) -> Iterator[BatchLine | BadLine]:
         if self._first is not None:
@@ -112,15 +115,25 @@ class _Prompts:
         return self._count
 
 
+def _refused_if_empty(line: BatchLine | BadLine) -> BatchLine | BadLine:
+    """A line without a word in its prompt, which only JSON can have, as a bad one."""
+    from ..batch.lines import BadLine, BatchLine
+
+    if isinstance(line, BatchLine) and not line.prompt.strip():
+        return BadLine(line.number, f"its prompt is empty; {options.EMPTY_ADVICE}")
+    return line
+
+
 class _TimeLeft:
     """Tell how far a batch is, and keep what was told last in `text`."""
 
     def __init__(self, console: Console) -> None:
         self._console, self.text = console, ""
+        self._tenths = {stage: Tenths() for stage in STAGES}
 
     def __call__(self, stage: str, done: int, of: int, seconds: float) -> None:
         self.text = f"{done} of {of}, {seconds:.0f} s left"
-        if stage in STAGES:
+        if stage in STAGES and self._tenths[stage].is_due(done, of):
             self._console.say(f"{STAGES[stage]} {self.text}")
         self._console.event("progress", stage=stage, done=done, of=of, seconds_left=seconds)
 

@@ -21,6 +21,21 @@ SHORTEST_S = 1.0  # between two of them
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"
 
 
+class Tenths:
+    """Tell when a line is due: at most one every tenth, and none within a second of the last."""
+
+    def __init__(self) -> None:
+        self._told, self._told_s = 0, time.perf_counter()
+
+    def is_due(self, done: int, of: int) -> bool:
+        """Return whether to say that so much is done."""
+        now_s, share = time.perf_counter(), LINES * done // max(of, 1)
+        if share <= self._told or now_s < self._told_s + SHORTEST_S:
+            return False
+        self._told, self._told_s = share, now_s
+        return True
+
+
 class Waiting:
     """The display of one picture. Called as (transformer runs done, runs in all), it shows these.
 
@@ -39,7 +54,7 @@ class Waiting:
         self._bar: Any = None
         self._left: TimeLeft | None = None
         self._done, self._runs, self._loading_s = 0, 0, 0.0
-        self._told, self._told_s = 0, 0.0
+        self._tenths = Tenths()
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:
@@ -67,7 +82,8 @@ class Waiting:
 
         if self._done == 0:  # what came before the last load is no measure of the runs to come
             self._left = TimeLeft(lambda: time.perf_counter() - self._loading_s, self._decoding_s)
-        self._runs, self._told_s = runs, time.perf_counter()
+            self._tenths = Tenths()
+        self._runs = runs
         if self._is_shown and _is_terminal():
             self._show_bar(desc=self._title, bar_format=BAR, total=runs, initial=self._done)
 
@@ -80,8 +96,8 @@ class Waiting:
             self._bar.total = runs
             self._bar.set_postfix_str(told, refresh=False)
             self._bar.update(done - self._bar.n)
-        elif self._is_shown:
-            self._tell_now_and_then(done, runs, told)
+        elif self._is_shown and self._tenths.is_due(done, runs):
+            _write(f"{self._title}: {done} of {runs} runs{told and ', '}{told}")
         self._tell("progress", title=self._title, runs=done, of=runs, seconds_left=seconds)
 
     def close(self) -> None:
@@ -94,12 +110,6 @@ class Waiting:
         if self._bar is not None:
             self._bar.leave = False
         self.close()
-
-    def _tell_now_and_then(self, done: int, runs: int, told: str) -> None:
-        now_s, share = time.perf_counter(), LINES * done // max(runs, 1)
-        if share > self._told and now_s >= self._told_s + SHORTEST_S:
-            self._told, self._told_s = share, now_s
-            _write(f"{self._title}: {done} of {runs} runs{told and ', '}{told}")
 
     def _show_bar(self, **looks: Any) -> None:
         from tqdm import tqdm

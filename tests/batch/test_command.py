@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import subprocess
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from PIL import Image
 from taylorseer_ov import Recipe
 from taylorseer_ov.batch import checking
 from taylorseer_ov.cli import main
+from taylorseer_ov.flux.parts import Part
 from tests.batch.common import command, drawn_lines, events
 from tests.common import PROMPT
 
@@ -166,3 +168,32 @@ def test_hostile_lines_end_in_one_clear_line_and_touch_nothing_else(rows, tmp_pa
     assert last.startswith("taylorseer-ov: error: ")
     assert all(told.startswith("taylorseer-ov: warning: line ") for told in warned)
     assert sorted(path.name for path in work.rglob("*")) == ["out", "prompts.jsonl"]
+
+
+def test_an_empty_prompt_of_a_line_is_asked_about(tmp_path, capsys):
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(f'{{"prompt": "{PROMPT}"}}\n\n{{"prompt": " ", "seed": 3}}\n')
+    assert run_main(tmp_path / "out", prompts) == 2
+    told = capsys.readouterr().err
+    assert "nothing was drawn; line 3: its prompt is empty; --allow-empty draws what" in told
+    assert run_main(tmp_path / "out", prompts, "--allow-empty") == 0
+    assert "2 drawn" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("memory", [[], ["--low-memory"]])
+def test_loading_takes_no_part_in_the_time_that_is_left(memory, tmp_path, monkeypatch, capsys):
+    """With the first line, which waits for the models, it was taken for that of every line."""
+
+    def load_slowly(part):
+        time.sleep(1)
+        compile_part(part)
+
+    compile_part = Part.compile
+    monkeypatch.setattr(Part, "compile", load_slowly)
+    prompts, folder = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text(f"{PROMPT}\n" * 10)
+    assert run_main(folder, prompts, "--json", *memory) == 0
+    told = [event for event in events(capsys.readouterr().out) if event["event"] == "progress"]
+    first = {event["stage"]: event["seconds_left"] for event in reversed(told)}
+    drawn_s = max(Recipe.from_picture(path).report["total_s"] for path in folder.glob("*.png"))
+    assert max(first.values()) < 9 * (drawn_s + 0.5)
