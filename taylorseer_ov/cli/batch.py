@@ -119,7 +119,8 @@ def _refused_if_empty(line: BatchLine | BadLine) -> BatchLine | BadLine:
     """A line without a word in its prompt, which only JSON can have, as a bad one."""
     from ..batch.lines import BadLine, BatchLine
 
-    if isinstance(line, BatchLine) and not line.prompt.strip():
+    # what is no text is refused with the other settings
+    if isinstance(line, BatchLine) and not str(line.prompt).strip():
         return BadLine(line.number, f"its prompt is empty; {options.EMPTY_ADVICE}")
     return line
 
