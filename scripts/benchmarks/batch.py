@@ -4,7 +4,7 @@
 
 For each number of lines a process of its own goes through all of them, and draws so many pictures
 that are evenly spread over them: it is one of as many shards as that takes. The pictures are as
-small and quick as the demo model draws them. Then a second process finds all of them there.
+small and quick as the demo model can draw them. Then a second process finds all of them there.
 
 - first: seconds until the first picture is there, without loading the models.
 - picture: median milliseconds of a line that is drawn, beyond drawing it: claiming, writing the
@@ -27,19 +27,28 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scripts.benchmarks.measuring import peak_memory_mib, print_table, process, run_and_print
+from scripts.benchmarks.measuring import (
+    PROMPT,
+    peak_memory_mib,
+    print_table,
+    process,
+    run_and_print,
+)
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.batch import run_batch
 
-SUBJECTS = [f"a {size} {colour}" for size in ("small", "large") for colour in ("red", "blue")]
+COLOURS = ("red", "green", "blue", "yellow")
 AGAIN = ("first_s", "total_s", "peak_mib")
-SMALLEST = {"width": 16, "height": 16, "num_inference_steps": 1, "cache": None}
+SMALLEST = {"width": 112, "height": 112, "num_inference_steps": 1, "cache": None}
 
 
 def asked(lines: int) -> Iterator[dict[str, Any]]:
     """Yield lines that differ in prompt and seed."""
     for number in range(lines):
-        yield {"prompt": f"{SUBJECTS[number % 4]} circle", "seed": number} | SMALLEST
+        yield {
+            "prompt": f"a large {COLOURS[number % 4]} circle on a white background",
+            "seed": number,
+        } | SMALLEST
 
 
 class Lines:
@@ -58,7 +67,7 @@ class Lines:
 def measure(lines: int, pictures: int, folder: str) -> dict[str, Any]:
     """Go through the lines of a batch in this process, and say what that took."""
     pipeline = Text2ImagePipeline(demo_model_path(), "CPU", backend="python")
-    pipeline.generate("a small red circle", **SMALLEST)
+    pipeline.generate(PROMPT, **SMALLEST)
     before_mib = peak_memory_mib()
     begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
     asked_at_s, asked_at_cpu_s, drawing_cpu_s = begin_s, begin_cpu_s, 0.0

@@ -17,7 +17,6 @@ from ..generation.environment import Environment
 from ..generation.job import Job
 from ..pictures.formats import Format, check_format
 from ..pictures.names import stem_of
-from ..pipelines.prompts import PromptWarning
 from ..pipelines.tasks import Text2ImagePipeline
 from ..warning import Warned, collected_warnings, warn
 from .identity import Occurrences, digest, identify, plain_cache
@@ -191,11 +190,13 @@ class LineChecker:
             return self._pipeline.prepare_another(kind.job, line.prompt, **own), kind.cache
         with collected_warnings() as found:
             job = self._prepare_alone(line)
+        with collected_warnings() as its_own:
+            self._pipeline.prepare_another(job, line.prompt, **own)
         for warned in found:
             warn(*warned)
         if len(self._kinds) == MOST_KINDS:
             self._kinds.clear()
-        of_all = [warned for warned in found if not issubclass(warned[1], PromptWarning)]
+        of_all = [warned for warned in found if warned not in its_own]
         self._kinds[name] = _Kind(job, plain_cache(job.cache), of_all)
         return job, self._kinds[name].cache
 

@@ -31,7 +31,7 @@ class LineWarnings:
         for message, kind in warned:
             found = self._found.setdefault(kind, {})
             if message not in found and len(found) >= MOST_TEXTS:
-                message = "like these, in other words"
+                message = "warnings like these, in other words"
             lines = found.setdefault(message, _Lines(line))
             lines.count += 1
 

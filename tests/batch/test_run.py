@@ -136,23 +136,26 @@ def test_warnings_name_their_line(pipeline, tmp_path):
 def test_a_warning_of_many_lines_is_told_once_with_their_count(pipeline, monkeypatch, tmp_path):
     monkeypatch.setattr(checking, "CHECKED_AHEAD", 40)
     words = ["purple", *(f"word{number}" for number in range(18))]
-    smallest = {"width": 16, "height": 16, "steps": 1}
-    lines = [line(f"a {word} star", **smallest) for word in words for _ in range(2)]
+    lines = [line(f"a {word} star", steps=1) for word in words for _ in range(2)]
     lines += [line(), line(), line("a purple circle"), line("a purple square")]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run = run_batch(pipeline, lines, tmp_path)
-        told = [str(warning.message) for warning in caught]
+        told = texts_of(caught, PromptWarning)
         caught.clear()
         assert set(statuses(run).values()) == {"drawn"}
-        later = [str(warning.message) for warning in caught]
+        later = texts_of(caught, PromptWarning)
     unknown = "this model's text encoder does not know"
     assert told == [
         f"line 1 and 1 more: {unknown} 'purple'",
         *(f"line {2 * k + 3} and 1 more: {unknown} 'word{k}'" for k in range(9)),
-        "line 21 and 17 more: like these, in other words",
+        "line 21 and 17 more: warnings like these, in other words",
     ]
     assert later == [f"line 1 and 3 more, in all: {unknown} 'purple'"]
+
+
+def texts_of(caught, category):
+    return [str(warning.message) for warning in caught if warning.category is category]
 
 
 def test_what_drawing_warns_of_is_told_once_too(tmp_path):
@@ -167,7 +170,7 @@ def test_what_drawing_warns_of_is_told_once_too(tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         list(run_batch(own, [line(seed=seed) for seed in range(3)], tmp_path))
-    assert [str(warning.message) for warning in caught] == [
+    assert texts_of(caught, ResourceWarning) == [
         "line 1: the disk is nearly full",
         "line 1 and 2 more, in all: the disk is nearly full",
     ]
