@@ -53,6 +53,7 @@ from .pictures.recipe import Recipe as Recipe
 from .pictures.recipe import RecipeError as RecipeError
 from .pictures.result import GenerationResult as GenerationResult
 from .pipelines.prompts import PromptWarning as PromptWarning
+from .pipelines.prompts import UntrainedWarning as UntrainedWarning
 from .pipelines.tasks import Image2ImagePipeline as Image2ImagePipeline
 from .pipelines.tasks import InpaintingPipeline as InpaintingPipeline
 from .pipelines.tasks import Text2ImagePipeline as Text2ImagePipeline

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -25,7 +26,9 @@ COLORS = {
 }
 SHAPES = ("circle", "square", "triangle", "star")
 SIZES = ("large", "small")
+BETWEEN = ("left of", "next to", "and", "right of")
 CANVAS = 128
+LEEWAY = 16  # pixels more or less; of larger pictures the model draws the beginning again
 SUPERSAMPLING = 4
 
 
@@ -54,11 +57,30 @@ class Scene:
             subject = f"a {self.size} {names[0]}"
         else:
             # all but "right of" name the objects from left to right
-            between = choose("left of", "next to", "and", "right of")
+            between = choose(*BETWEEN)
             first, second = names if between != "right of" else reversed(names)
             subject = f"a {first} {between} a {second}"
         ending = choose(f" on a {self.background} background", f" on {self.background}")
         return subject + ending + choose("", "", "", ".")
+
+
+def trained_on() -> dict[str, Any]:
+    """What the pictures and captions are, as a model's folder says it (`flux.trained_on`)."""
+    one, two = "a SIZE COLOR SHAPE", "a COLOR SHAPE BETWEEN a COLOR SHAPE"
+    return {
+        "sides": [CANVAS - LEEWAY, CANVAS + LEEWAY],
+        "phrases": {
+            "SIZE": list(SIZES),
+            "COLOR": list(COLORS),
+            "SHAPE": list(SHAPES),
+            "BETWEEN": list(BETWEEN),
+        },
+        "sentences": [
+            f"{subject} {ground}"
+            for subject in (one, two)
+            for ground in ("on a COLOR background", "on COLOR")
+        ],
+    }
 
 
 def all_scenes() -> list[Scene]:

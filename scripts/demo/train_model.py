@@ -45,7 +45,7 @@ from diffusers import (
 )
 from torch.nn import functional
 
-from scripts.demo.shapes import CANVAS, Scene, all_scenes, draw_scene
+from scripts.demo.shapes import CANVAS, Scene, all_scenes, draw_scene, trained_on
 from scripts.demo.text import (
     CLIP_WIDTH,
     T5_WIDTH,
@@ -416,7 +416,8 @@ def main(argv: list[str] | None = None) -> None:
     folder = export_model(
         save_pipeline(work, vae, model), work / "demo_model", overwrite=True, say=print
     )
-    (folder / "generation_config.json").write_text(json.dumps(DEFAULTS, indent=2) + "\n")
+    for name, values in {"generation_config": DEFAULTS, "trained_on": trained_on()}.items():
+        (folder / f"{name}.json").write_text(json.dumps(values, indent=2) + "\n")
     print(folder)
 
 

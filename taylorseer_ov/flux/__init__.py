@@ -14,6 +14,8 @@ What prompts were encoded to is kept by `embedding_cache`, what was compiled for
 `device_properties` what they do not take, and `one_thread` where its bfloat16 is dangerous. Nothing
 here knows of caching: a velocity is whatever is called as `velocity(latents, sigma)`.
 
+What a small model was trained on is in a file of its folder (`trained_on`).
+
 May import the ground.
 """
 

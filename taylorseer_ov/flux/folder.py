@@ -25,6 +25,7 @@ from .folder_checks import (
 )
 from .sampling import NoiseLevels, first_step
 from .scheduler import Scheduler
+from .trained_on import TrainedOn
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class FluxFolder:
         text_width: features that the transformer takes of a token of text.
         vae_width: features of a pixel in the VAE's last stage, where it is widest.
         defaults: the model's own generation defaults, from an optional `generation_config.json`.
+        trained_on: what the model was trained on, None where its folder does not say.
         parts: the folders of those parts that do not lie in this one under their own names.
     """
 
@@ -67,6 +69,7 @@ class FluxFolder:
     text_width: int
     vae_width: int
     defaults: dict[str, Any]
+    trained_on: TrainedOn | None
     parts: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
@@ -91,6 +94,7 @@ class FluxFolder:
             fields |= read_config(folder / part)
         fields |= {"scheduler": read_scheduler(folder / "scheduler")}
         fields |= {"own_scheduler": fields["scheduler"], "defaults": read_defaults(folder)}
+        fields |= {"trained_on": TrainedOn.read(folder)}
         read = cls(path=folder, task=task, is_fill=is_fill, **fields)
         read._check_channels()
         return read
@@ -99,7 +103,8 @@ class FluxFolder:
     def of_parts(cls, parts: Mapping[str, Path], scheduler: Scheduler, task: Task) -> FluxFolder:
         """Put a model together from the folders of its parts, which are checked already.
 
-        It has the generation defaults and calibrated plans that lie beside the transformer.
+        It has the generation defaults, the calibrated plans and what else lies beside the
+        transformer.
 
         Args:
             parts: by the names that they have in a model's folder, tokenizers included.
@@ -109,6 +114,7 @@ class FluxFolder:
         """
         folder = parts["transformer"].parent
         fields: dict[str, Any] = {"defaults": read_defaults(folder), "scheduler": scheduler}
+        fields |= {"trained_on": TrainedOn.read(folder)}
         for part, read_config in CONFIGS.items():
             fields |= read_config(parts[part])
         own = folder / "scheduler"

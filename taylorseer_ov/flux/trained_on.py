@@ -1,0 +1,108 @@
+"""What a small model was trained on, where its folder says so: of other things it knows nothing.
+
+An optional `trained_on.json` beside `model_index.json`:
+
+    {
+      "sides": [112, 144],
+      "phrases": {"COLOR": ["red", "blue"], "SHAPE": ["circle", "square"]},
+      "sentences": ["a COLOR SHAPE on a COLOR background", "a COLOR SHAPE on COLOR"]
+    }
+
+`sides` are the least and the most pixels of a picture's sides. A prompt is of the kind that the
+model was trained on if it is one of the `sentences`, with one of the `phrases` for each of their
+names; case and punctuation do not count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..checks import exact_names, of_kind, whole_number
+from ..model_files import ModelFolderError, read_json
+
+FILE = "trained_on.json"
+MOST_BYTES = 4096
+MOST_WORDS = 50  # of a prompt that could be one of the sentences
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The sizes and the prompts that a model was trained on.
+
+    Attributes:
+        sides: the least and the most pixels of a picture's sides.
+        phrases: what may stand for a name in the sentences.
+        sentences: prompts, with such names.
+
+    Raises:
+        TypeError, ValueError: if one of them is something else.
+    """
+
+    sides: tuple[int, int]
+    phrases: Mapping[str, Sequence[str]]
+    sentences: Sequence[str]
+
+    def __post_init__(self) -> None:
+        of_kind("sides", self.sides, tuple)
+        if len(self.sides) != 2 or whole_number("sides", self.sides[0], 1) > whole_number(
+            "sides", self.sides[1], 1
+        ):
+            raise ValueError(f"sides must be the least and the most pixels, got {self.sides!r:.80}")
+        of_kind("phrases", self.phrases, dict)
+        for name, listed in {**self.phrases, "sentences": self.sentences}.items():
+            of_kind(name, listed, list)
+            for one in listed:
+                of_kind(name, one, str)
+
+    @classmethod
+    def read(cls, folder: Path) -> TrainedOn | None:
+        """Read the file in a model's folder, None if there is none.
+
+        Raises:
+            ModelFolderError: if it is something else.
+        """
+        path = folder / FILE
+        if not path.exists():
+            return None
+        try:
+            if path.stat().st_size > MOST_BYTES:
+                raise ValueError(f"more than {MOST_BYTES} bytes")
+            values = read_json(path)
+            exact_names("names", values, ("sides", "phrases", "sentences"))
+            of_kind("sides", values["sides"], list)
+            return cls(**values | {"sides": tuple(values["sides"])})
+        except (TypeError, ValueError) as error:
+            raise ModelFolderError(f"{path}: {error}; mend or remove it") from error
+
+    def has_size(self, height: int, width: int) -> bool:
+        """Whether pictures of such a size were among the model's."""
+        least, most = self.sides
+        return least <= height <= most and least <= width <= most
+
+    def has_prompt(self, prompt: str) -> bool:
+        """Whether a prompt is one of the sentences."""
+        words = tuple(re.findall(r"\w+", prompt[: 100 * MOST_WORDS].lower()))
+        return len(words) <= MOST_WORDS and any(self._is(words, text) for text in self.sentences)
+
+    def _is(self, words: tuple[str, ...], sentence: str) -> bool:
+        """Follow a sentence from word to word, to every place where its next part may begin."""
+        places = {0}
+        for part in sentence.split():
+            phrases = {tuple(phrase.lower().split()) for phrase in self.phrases.get(part, [part])}
+            longest = max(map(len, phrases), default=0)
+            places = {
+                end
+                for place in places
+                for end in range(place + 1, min(place + longest, len(words)) + 1)
+                if words[place:end] in phrases
+            }
+        return len(words) in places
+
+    def describe_prompts(self) -> str:
+        """Say which prompts those are."""
+        sentences = " or ".join(repr(sentence) for sentence in self.sentences)
+        named = "; ".join(f"{name}: {', '.join(said)}" for name, said in self.phrases.items())
+        return f"{sentences} ({named})"
