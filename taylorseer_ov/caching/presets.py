@@ -73,7 +73,8 @@ class LimitedPreset:
         return cls(**values)
 
     def __str__(self) -> str:
-        return f"{self.preset}, at most {self.limit} forecasts in a row"
+        forecasts = "forecast" if self.limit == 1 else "forecasts"
+        return f"{self.preset}, at most {self.limit} {forecasts} in a row"
 
 
 def preset_runs(num_inference_steps: int) -> dict[str, int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..caching.config import TaylorSeerCacheConfig
 from .console import MisuseError
 from .options import Collect
 
-Cache = TaylorSeerCacheConfig | str | None
+if TYPE_CHECKING:
+    from ..caching.decision import Cache as Cache
 
 NATIVE_OPTIONS = (
     "cache_interval",
@@ -17,6 +19,8 @@ NATIVE_OPTIONS = (
     "disable_cache_after_step",
     "max_order",
 )
+# what decides is one of these
+CHOICES = (("cache",), ("tolerance",), NATIVE_OPTIONS)
 
 
 def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
@@ -48,40 +52,89 @@ def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) ->
             metavar="N",
             help=f"{explanation} (default: {getattr(native, name)})",
         )
+    group.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="ERROR",
+        help="instead of all these, run it when forecasts would become worse than that: 0.001 is "
+        "hardly visible, 0.01 is",
+    )
+    group.add_argument(
+        "--limit", type=int, metavar="N", help="forecast no more than N steps in a row"
+    )
 
 
 def cache_of(arguments: argparse.Namespace, start: object = None) -> dict[str, Cache]:
     """The setting that the options make of what is cached, empty if none of them is given.
 
     Args:
-        start: what the options of single fields change, where it is a TaylorSeer configuration.
+        start: what caches without them, which the options of single fields change, where it is a
+            TaylorSeer configuration.
     """
-    if arguments.cache is not None:
-        _check_no_fields(arguments)
-        return {"cache": _named_cache(arguments.cache)}
-    given = {name: getattr(arguments, name) for name in NATIVE_OPTIONS}
-    given = {name: value for name, value in given.items() if value is not None}
+    _check_one_choice(arguments)
+    return _limited(_chosen(arguments, arguments.cache, start), start, arguments)
+
+
+def caches_of(arguments: argparse.Namespace) -> list[Cache]:
+    """All that `--cache` names, or else what the other options make of TaylorSeer Lite."""
+    _check_one_choice(arguments)
+    start = TaylorSeerCacheConfig()
+    return [
+        _limited(_chosen(arguments, name, start), start, arguments).get("cache", start)
+        for name in arguments.cache or [None]
+    ]
+
+
+def name_of(cache: Cache) -> str:
+    """What a table calls it."""
+    from ..caching.error_control import ErrorControl
+    from ..caching.presets import LimitedPreset
+
+    match cache:
+        case None:
+            return "off"
+        case ErrorControl():
+            return f"tolerance {cache.tolerance:g}"
+        case LimitedPreset():
+            return f"{cache.preset}, limit {cache.limit}"
+        case str():
+            return cache
+    return "taylorseer"
+
+
+def _chosen(arguments: argparse.Namespace, name: str | None, start: object) -> dict[str, Cache]:
+    """What is cached without a limit, empty if nothing says so."""
+    from ..caching.error_control import ErrorControl
+
+    if name is not None:
+        return {"cache": None if name == "off" else name}
+    if arguments.tolerance is not None:
+        return {"cache": ErrorControl(arguments.tolerance)}
+    given = {field: getattr(arguments, field) for field in NATIVE_OPTIONS}
+    given = {field: value for field, value in given.items() if value is not None}
     config = start if isinstance(start, TaylorSeerCacheConfig) else TaylorSeerCacheConfig()
     return {"cache": replace(config, **given)} if given else {}
 
 
-def caches_of(arguments: argparse.Namespace) -> list[Cache]:
-    """All that `--cache` names, or else the TaylorSeer configuration of the other options."""
-    if arguments.cache is not None:
-        _check_no_fields(arguments)
-        return [_named_cache(name) for name in arguments.cache]
-    return [cache_of(arguments).get("cache", TaylorSeerCacheConfig())]
+def _limited(
+    chosen: dict[str, Cache], start: object, arguments: argparse.Namespace
+) -> dict[str, Cache]:
+    from ..caching.limit import limit_forecasts
+
+    if arguments.limit is None:
+        return chosen
+    limited = limit_forecasts(chosen.get("cache", start), arguments.limit)
+    # where nothing is forecast there is nothing to ask for
+    return chosen if limited is None else {"cache": limited}
 
 
-def _check_no_fields(arguments: argparse.Namespace) -> None:
-    """Refuse, beside `--cache`, the options that would be of no effect."""
-    given = [name for name in NATIVE_OPTIONS if getattr(arguments, name) is not None]
-    if given:
-        raise MisuseError(
-            f"--{given[0].replace('_', '-')} is for TaylorSeer Lite, which is what draws without "
-            "--cache; leave one of the two out"
-        )
-
-
-def _named_cache(name: str) -> str | None:
-    return None if name == "off" else name
+def _check_one_choice(arguments: argparse.Namespace) -> None:
+    """Refuse options beside others that leave them without effect."""
+    given = [name for names in CHOICES for name in names if getattr(arguments, name) is not None]
+    for name in given[1:]:
+        if not {given[0], name} <= {*NATIVE_OPTIONS}:
+            kind = "an error control" if name == "tolerance" else "TaylorSeer Lite"
+            raise MisuseError(
+                f"--{name.replace('_', '-')} is for {kind}, which is what draws without "
+                f"--{given[0]}; leave one of the two out"
+            )

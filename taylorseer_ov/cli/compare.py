@@ -211,7 +211,7 @@ def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
     full = drawn("uncached", cache=None)
     rows = []
     for cache in caching.caches_of(arguments):
-        name = cache if isinstance(cache, str) else "taylorseer"
+        name = caching.name_of(cache)
         cached = drawn(name, cache=cache)
         rows.append(_row(name, full, cached))
         runs = round(rows[-1]["runs"])

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..caching.config import TaylorSeerCacheConfig
 from . import caching, options
 from .console import Console, MisuseError
 from .devices import parse_devices
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     model = None if arguments.model is None else _folder(arguments.model)
     if model is None and arguments.fix:
         raise MisuseError("--fix mends a model: name its folder")
-    settings = options.settings_of(arguments) | caching.cache_of(arguments)
+    settings = options.settings_of(arguments) | caching.cache_of(arguments, TaylorSeerCacheConfig())
     if model is None and settings:
         raise MisuseError("settings are examined with a model: name its folder, or 'demo'")
     diagnosis = diagnose(

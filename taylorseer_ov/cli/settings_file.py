@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import nearest
-from .caching import NATIVE_OPTIONS
+from .caching import CHOICES
 from .console import MisuseError
 from .properties import OPTIONS, read_value
 
@@ -86,10 +86,9 @@ def _overruled(typed: argparse.Namespace) -> set[str]:
     """Options of a file that those typed say otherwise, by another name."""
     said = {text.partition("=")[0].strip() for text in typed.property or ()}
     names = {option for option, name in OPTIONS.items() if name in said}
-    if getattr(typed, "cache", None) is not None:
-        names |= {*NATIVE_OPTIONS}
-    elif any(getattr(typed, name, None) is not None for name in NATIVE_OPTIONS):
-        names.add("cache")
+    for choice in CHOICES:
+        if any(getattr(typed, name, None) is not None for name in choice):
+            names |= {name for other in CHOICES for name in other if other is not choice}
     return names
 
 

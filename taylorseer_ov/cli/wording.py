@@ -25,6 +25,8 @@ OPTIONS = {
     "disable_cache_before_step": "--disable-cache-before-step",
     "disable_cache_after_step": "--disable-cache-after-step",
     "max_order": "--max-order",
+    "tolerance": "--tolerance",
+    "limit": "--limit",
     "backend": "--backend",
     "embedding_cache": "--embedding-cache",
 }

@@ -54,7 +54,7 @@ def test_presets_take_a_plan_within_the_limit(limit, steps):
         usual, name = resolve_cache(preset, occasion, folder)
         plan, limited_name = resolve_cache(limit_forecasts(preset, limit), occasion, folder)
         assert plan.most_forecasts <= limit
-        start = f"{preset}, at most {limit} forecasts in a row: "
+        start = f"{preset}, at most {limit} forecast{'s' * (limit > 1)} in a row: "
         if usual.most_forecasts <= limit:
             assert plan == usual
             assert limited_name == start + name.removeprefix(f"{preset}: ")
