@@ -20,6 +20,8 @@ from ..flux.folder_checks import (
     read_scheduler,
     stored_bytes,
 )
+from ..flux.trained_on import FILE as TRAINED_ON_FILE
+from ..flux.trained_on import TrainedOn
 from ..genai import draws_wrong_levels
 from ..generation.settings import model_defaults
 from ..learned_files import learned_files
@@ -62,6 +64,8 @@ def check_folder(path: Path, machine: Machine, *, fix: bool = False) -> Iterator
     yield _check_scheduler(path, machine, fix)
     if (path / DEFAULTS_FILE).exists():
         yield examine(DEFAULTS_FILE, lambda: _read_defaults(path), "its values are allowed")
+    if (path / TRAINED_ON_FILE).exists():
+        yield examine(TRAINED_ON_FILE, lambda: TrainedOn.read(path), "warns of other things")
 
 
 def check_extras(folder: FluxFolder) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..checks import exact_names, of_kind, whole_number
@@ -26,6 +27,10 @@ from ..model_files import ModelFolderError, read_json
 FILE = "trained_on.json"
 MOST_BYTES = 4096
 MOST_WORDS = 50  # of a prompt that could be one of the sentences
+
+
+Part = tuple[frozenset[tuple[str, ...]], int]
+"""The phrases that may stand in one place of a sentence, and how many words they have at most."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,10 @@ class TrainedOn:
         path = folder / FILE
         if not path.exists():
             return None
+        values = read_json(path)
         try:
             if path.stat().st_size > MOST_BYTES:
                 raise ValueError(f"more than {MOST_BYTES} bytes")
-            values = read_json(path)
             exact_names("names", values, ("sides", "phrases", "sentences"))
             of_kind("sides", values["sides"], list)
             return cls(**values | {"sides": tuple(values["sides"])})
@@ -85,24 +90,38 @@ class TrainedOn:
     def has_prompt(self, prompt: str) -> bool:
         """Whether a prompt is one of the sentences."""
         words = tuple(re.findall(r"\w+", prompt[: 100 * MOST_WORDS].lower()))
-        return len(words) <= MOST_WORDS and any(self._is(words, text) for text in self.sentences)
+        return len(words) <= MOST_WORDS and any(_is(words, parts) for parts in self._parts)
 
-    def _is(self, words: tuple[str, ...], sentence: str) -> bool:
-        """Follow a sentence from word to word, to every place where its next part may begin."""
-        places = {0}
-        for part in sentence.split():
-            phrases = {tuple(phrase.lower().split()) for phrase in self.phrases.get(part, [part])}
-            longest = max(map(len, phrases), default=0)
-            places = {
-                end
-                for place in places
-                for end in range(place + 1, min(place + longest, len(words)) + 1)
-                if words[place:end] in phrases
-            }
-        return len(words) in places
+    @cached_property
+    def _parts(self) -> list[list[Part]]:
+        """Each sentence's."""
+        return [
+            [_part(self.phrases.get(word, [word])) for word in text.split()]
+            for text in self.sentences
+        ]
 
     def describe_prompts(self) -> str:
         """Say which prompts those are."""
         sentences = " or ".join(repr(sentence) for sentence in self.sentences)
         named = "; ".join(f"{name}: {', '.join(said)}" for name, said in self.phrases.items())
         return f"{sentences} ({named})"
+
+
+def _part(phrases: Sequence[str]) -> Part:
+    split = frozenset(tuple(phrase.lower().split()) for phrase in phrases)
+    return split, max(map(len, split), default=0)
+
+
+def _is(words: tuple[str, ...], parts: list[Part]) -> bool:
+    """Follow a sentence from part to part, to every place where the next one may begin."""
+    places = {0}
+    for phrases, longest in parts:
+        places = {
+            end
+            for place in places
+            for end in range(place + 1, min(place + longest, len(words)) + 1)
+            if words[place:end] in phrases
+        }
+        if not places:
+            return False
+    return len(words) in places

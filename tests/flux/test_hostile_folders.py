@@ -181,7 +181,8 @@ def everything(value):
 def test_no_text_in_a_model_s_json_is_ever_a_path(model_copy, value):
     for name in JSON_FILES:
         path = model_copy / name
-        path.write_text(json.dumps(everything(value)(json.loads(path.read_text()))))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(everything(value)(values)))
     code = (
         "import pathlib, sys\n"
         "from taylorseer_ov.doctor.model_check import check_folder\n"
