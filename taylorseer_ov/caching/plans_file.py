@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[str, tuple[WrittenPlan, ...]]:
 def _naming(path: Path) -> Iterator[None]:
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}); {ADVICE}") from error
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from taylorseer_ov.caching.calibrated_plans import read_plans
+from taylorseer_ov.caching.calibrated_plans import read_plans, written_plans
 from taylorseer_ov.caching.decision import resolve_cache
 from taylorseer_ov.caching.occasion import Occasion
 from taylorseer_ov.caching.plan import CachePlan
@@ -72,6 +72,23 @@ def test_a_picture_builds_no_plans_for_others(hostile):
 def test_a_file_with_more_plans_than_anybody_learns(tmp_path):
     with pytest.raises(ValueError, match=r"damaged \(it has 10001 plans, over 10000\)"):
         read_plans(folder_with(tmp_path, [plan_of(1)] * 10_001))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sigmas": [10**400, 0]},
+        {"sigmas": [0, 1]},
+        {"mask": "C" * 1001},
+        {"mask": None},
+        {"rows": 7},
+        {"rows": []},
+    ],
+)
+def test_a_plan_that_is_no_plan_is_told_without_building_it(tmp_path, damage):
+    folder = folder_with(tmp_path, [plan_of(1) | damage])
+    with pytest.raises(ValueError, match=r"is damaged .* or run `taylorseer-ov calibrate` again"):
+        written_plans(folder)
 
 
 def test_a_plan_for_more_steps_than_a_generation_has():
