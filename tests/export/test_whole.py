@@ -80,6 +80,8 @@ def test_existing_output_is_kept_until_the_new_one_is_whole(
     assert names(output) == ["model_index.json", "transformer"]
     fake_conversion[:] = [lambda: (output / "transformer").stat()]
     assert main(["export", str(source), str(output), "--overwrite"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "no --weight-format given: fp16 for every part"
     assert names(output) == ["marker", "model_index.json"]
     assert names(tmp_path) == ["out", "source"]
 
