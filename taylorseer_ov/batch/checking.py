@@ -52,11 +52,6 @@ class CheckedLine:
         return Entry(self.key, self.asked.number, self.asked.prompt)
 
     @property
-    def backend(self) -> str:
-        """The one that will draw it."""
-        return self.environment.backend
-
-    @property
     def stem(self) -> str:
         """A name for its files."""
         return self.asked.name or stem_of(self.job.prompt, self.job.settings.rng_seed)

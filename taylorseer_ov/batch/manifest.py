@@ -48,7 +48,7 @@ class Entry:
     """What is known of a line.
 
     Attributes:
-        key: identifies what it asks for; see `checking.identify`.
+        key: identifies what it asks for; see `identity.identify`.
         line: its number in the last input that had it.
         status: `"pending"`, `"done"`, `"failed"` or `"bad"`.
         files, sizes: names of its pictures and their bytes.
