@@ -58,7 +58,7 @@ class LimitedPreset:
     limit: int
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
+        if not (isinstance(self.preset, str) and self.preset in PRESETS):
             raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
         object.__setattr__(self, "limit", whole_number("limit", self.limit, 1))
 

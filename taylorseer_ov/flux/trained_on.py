@@ -52,9 +52,8 @@ class TrainedOn:
 
     def __post_init__(self) -> None:
         of_kind("sides", self.sides, tuple)
-        if len(self.sides) != 2 or whole_number("sides", self.sides[0], 1) > whole_number(
-            "sides", self.sides[1], 1
-        ):
+        least_and_most = [whole_number("sides", side, 1) for side in self.sides]
+        if len(least_and_most) != 2 or least_and_most != sorted(least_and_most):
             raise ValueError(f"sides must be the least and the most pixels, got {self.sides!r:.80}")
         of_kind("phrases", self.phrases, dict)
         for name, listed in {**self.phrases, "sentences": self.sentences}.items():
@@ -102,7 +101,7 @@ class TrainedOn:
 
     def describe_prompts(self) -> str:
         """Say which prompts those are."""
-        sentences = " or ".join(repr(sentence) for sentence in self.sentences)
+        sentences = ", ".join(repr(sentence) for sentence in self.sentences)
         named = "; ".join(f"{name}: {', '.join(said)}" for name, said in self.phrases.items())
         return f"{sentences} ({named})"
 

@@ -103,6 +103,8 @@ def test_a_limited_preset_can_be_json():
         as_cache({"preset": "fast"})
     with pytest.raises(ValueError, match="preset must be one of high, balanced, fast, got 'slow'"):
         as_cache({"preset": "slow", "limit": 2})
+    with pytest.raises(ValueError, match=r"preset must be one of .* got \['fast'\]"):
+        as_cache({"preset": ["fast"], "limit": 2})
 
 
 class OfTheCaller:

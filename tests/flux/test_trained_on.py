@@ -60,7 +60,7 @@ def test_pipelines_warn_of_both_before_they_draw(pipeline):
         "this model was trained on pictures with sides of 112 to 144 pixels; one of 512x256 may "
         "show anything"
     )
-    assert "like 'a SIZE COLOR SHAPE on a COLOR background' or " in sentences
+    assert "like 'a SIZE COLOR SHAPE on a COLOR background', 'a SIZE" in sentences
     assert "(SIZE: large, small; COLOR: red, green," in sentences
     assert caught[0].filename == __file__
 
