@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import openvino_tokenizers  # noqa: F401  (registers its operations with every n
 from numpy.typing import NDArray
 
 from ..arrays import Array
+from ..newer_typing import Self
 from .compiled_models import compile_kept
 from .devices import Properties
 from .folder import FluxFolder
@@ -67,6 +69,12 @@ class Part:
         """Compile for the device, and let go of what was read: its memory is wanted elsewhere."""
         self._request = self._place.compile(self._model)
         self._model = None
+
+    def another(self) -> Self:
+        """Return what runs the same compiled model at the same time as this one does."""
+        other = copy(self)
+        other._request = self._request.get_compiled_model().create_infer_request()
+        return other
 
     def _set(self, name: str, value: NDArray[Any]) -> None:
         self._request.set_tensor(name, ov.Tensor(np.ascontiguousarray(value)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,8 @@ LONGEST_AHEAD, TEXTS_AT_ONCE = 2000, 250  # characters; prompts or words
 class Tokenizer:
     """An OpenVINO tokenizer model, which turns a prompt into token ids, special tokens included.
 
+    Several threads may use it.
+
     Attributes:
         most_characters: those that are read of a prompt, many times what 512 tokens take.
         most_unknown: words without a token that are told.
@@ -31,6 +34,7 @@ class Tokenizer:
         core = ov.Core()
         model = core.read_model(folder / "openvino_tokenizer.xml")
         self._request = core.compile_model(model, "CPU").create_infer_request()
+        self._one_thread = threading.RLock()
         pad = model.get_rt_info("pad_token_id") if "pad_token_id" in model.rt_info else None
         self.pad_id = 0 if pad is None else int(pad.value)
         self._latest: tuple[str, tuple[int, ...]] | None = None  # a picture asks several times
@@ -43,10 +47,11 @@ class Tokenizer:
         `encode` then has their ids until the next call, and those of the words of prompts that have
         unknown ones.
         """
-        self._ahead = {}
-        self._run_ahead({prompt for prompt in prompts if len(prompt) <= LONGEST_AHEAD})
-        puzzling = [prompt for prompt, ids in self._ahead.items() if self._unknown_id in ids]
-        self._run_ahead({word for prompt in puzzling for word in prompt.split()})
+        with self._one_thread:
+            self._ahead = {}
+            self._run_ahead({prompt for prompt in prompts if len(prompt) <= LONGEST_AHEAD})
+            puzzling = [prompt for prompt, ids in self._ahead.items() if self._unknown_id in ids]
+            self._run_ahead({word for prompt in puzzling for word in prompt.split()})
 
     def _run_ahead(self, texts: Iterable[str]) -> None:
         ordered = iter(sorted(texts, key=len))  # as rows of a run are as long as its longest
@@ -60,14 +65,15 @@ class Tokenizer:
 
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt's first `most_characters`, the end token last."""
-        if prompt in self._ahead:
-            return self._ahead[prompt]
-        read, latest = prompt[: self.most_characters], self._latest
-        if latest is None or latest[0] != read:
-            self._request.infer([np.array([read])])
-            ids = self._request.get_tensor("input_ids").data[0].tolist()
-            self._latest = latest = read, tuple(ids)
-        return list(latest[1])
+        with self._one_thread:
+            if prompt in self._ahead:
+                return self._ahead[prompt]
+            read, latest = prompt[: self.most_characters], self._latest
+            if latest is None or latest[0] != read:
+                self._request.infer([np.array([read])])
+                ids = self._request.get_tensor("input_ids").data[0].tolist()
+                self._latest = latest = read, tuple(ids)
+            return list(latest[1])
 
     def row(self, prompt: str, length: int) -> NDArray[np.int64]:
         """Return ids of shape (1, length): padded, or cut so that the end token stays last."""

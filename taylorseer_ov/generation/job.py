@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -188,6 +189,12 @@ class Generated:
     text_encoder_s: tuple[float, float]
     vae_s: float
     load_s: float = 0.0
+
+
+class LoadingTime(threading.local):
+    """What the thread that asks has spent on loading models."""
+
+    seconds = 0.0
 
 
 class Stopwatch:

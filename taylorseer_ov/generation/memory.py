@@ -6,6 +6,7 @@ computes in float32. The weight files stay mapped; the system takes those pages 
 them, so they are not counted. Beside weights, a model takes activations: the widest ones times a
 factor that was measured (`scripts/benchmarks/memory.py`). A transformer compiled for any size keeps
 those of every block, one compiled for a single size, as with `low_memory`, has room for one block.
+Each of its streams has its own; the weights are there once.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def estimate(
     if not options.low_memory:
         kept += ACTIVATIONS_OF_A_BLOCK * folder.transformer_blocks
     activations = {
-        "transformer": kept * tokens * folder.transformer_width * value_bytes,
+        "transformer": options.streams * kept * tokens * folder.transformer_width * value_bytes,
         "vae_decoder": VAE_ACTIVATIONS * pixels * folder.vae_width * value_bytes,
     }
     parts = {part: weights[part] + activations.get(part, 0) for part in PARTS}
@@ -94,8 +95,10 @@ def memory_warning(
     if needed <= free_bytes:
         return None
     shortage = f"this needs about {_gib(needed)} of memory, and {_gib(free_bytes)} are free"
-    frugal = dataclasses.replace(options, low_memory=True)
-    advised = {
+    single = dataclasses.replace(options, streams=1)
+    frugal = dataclasses.replace(single, low_memory=True)
+    advised = {"streams=1": single} if options.streams > 1 else {}
+    advised |= {
         "low_memory=True": frugal,
         "low_memory=True and vae_tiling=True": dataclasses.replace(frugal, vae_tiling=True),
     }

@@ -31,7 +31,7 @@ class OpenVINOProperties(TypedDict, total=False):
         DYNAMIC_QUANTIZATION_GROUP_SIZE: values of an activation that share a scale where weights
             are int8 or int4; 0 leaves activations as they are.
         INFERENCE_NUM_THREADS: threads of a processor; 0 for all.
-        NUM_STREAMS: requests that run at once, of which a pipeline makes one.
+        NUM_STREAMS: requests that run at once, of which a pipeline without `streams` makes one.
         ENABLE_CPU_PINNING: whether threads stay on their cores.
         ENABLE_HYPER_THREADING: whether they may share a core.
         SCHEDULING_CORE_TYPE: which cores of a hybrid processor take part.

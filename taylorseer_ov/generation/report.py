@@ -29,7 +29,8 @@ class GenerationReport:
             whole milliseconds, as openvino_genai tells them.
         image_encoding_s: seconds of encoding the given picture, 0 for text to image.
         vae_s: seconds of decoding all pictures.
-        total_s: seconds of the whole call, all of these and the rest included, `load_s` not.
+        total_s: seconds of the whole call, all of these and the rest included, `load_s` not; with
+            `generate_many` the waiting for models that drew another picture, too.
         load_s: seconds of loading and compiling the models, whenever that happened.
         interrupted: whether the caller ended it before the last step.
         forecast_errors: by step, counted from 0, the root mean square error of the forecast for a

@@ -13,6 +13,7 @@ from ..flux.devices import device_text
 from ..flux.embedding_cache import default_folder
 from ..flux.folder import FluxFolder
 from ..flux.one_thread import encoder_properties
+from ..flux.streams import check_streams, stream_properties
 from .settings import ImageGenerationConfig
 
 Backend = Literal["auto", "native", "python"]
@@ -102,17 +103,19 @@ def chosen_devices(
 
 @dataclass(frozen=True)
 class MemoryOptions:
-    """How a pipeline saves memory.
+    """How a pipeline saves memory, or spends it.
 
     Attributes:
         low_memory: hold one model at a time: encode, let go, denoise, let go, decode.
         vae_tiling: decode large pictures in overlapping tiles.
         embedding_cache: folder in which encoded prompts are kept between processes.
+        streams: pictures that the transformer computes at once.
     """
 
     low_memory: bool = False
     vae_tiling: bool = False
     embedding_cache: Path | None = None
+    streams: int = 1
 
     @property
     def native_obstacle(self) -> str | None:
@@ -123,6 +126,8 @@ class MemoryOptions:
             return "openvino_genai decodes pictures whole"
         if self.embedding_cache is not None:
             return "openvino_genai encodes every prompt anew"
+        if self.streams > 1:
+            return "openvino_genai draws one picture after another"
         return None
 
 
@@ -176,7 +181,7 @@ class Setup:
         folder: the models, checked.
         devices: where they run.
         properties: OpenVINO's, and `adapters`.
-        memory: how to save memory; what only the Python backend can do.
+        memory: how to save memory or spend it; what only the Python backend can do.
         static: the one size that is drawn, None for any.
     """
 
@@ -195,18 +200,35 @@ class Setup:
         """
         return encoder_properties(self.devices.text_encode, self.properties)
 
+    @cached_property
+    def denoise_properties(self) -> Mapping[str, Any]:
+        """OpenVINO's for the transformer, which alone is compiled for several streams.
+
+        Raises:
+            ValueError: as `streams.stream_properties` does.
+        """
+        return stream_properties(self.devices.denoise, self.properties, self.memory.streams)
+
 
 def memory_options(
-    low_memory: bool, vae_tiling: bool, embedding_cache: str | Path | bool | None
+    low_memory: bool,
+    vae_tiling: bool,
+    embedding_cache: str | Path | bool | None,
+    streams: int = 1,
 ) -> MemoryOptions:
     """Check what a pipeline is told about memory."""
     for name, value in (("low_memory", low_memory), ("vae_tiling", vae_tiling)):
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, got {value!r}")
+    streams = check_streams(streams)
+    if low_memory and streams > 1:
+        raise ValueError(
+            f"low_memory lets go of each model before the next one is loaded, for one picture "
+            f"after another, and streams={streams} draws several at once; choose one of the two"
+        )
     if embedding_cache is True:
         embedding_cache = default_folder()
     elif embedding_cache is False:
         embedding_cache = None
-    return MemoryOptions(
-        low_memory, vae_tiling, None if embedding_cache is None else Path(embedding_cache)
-    )
+    kept = None if embedding_cache is None else Path(embedding_cache)
+    return MemoryOptions(low_memory, vae_tiling, kept, streams)

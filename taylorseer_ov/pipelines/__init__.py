@@ -22,6 +22,10 @@ The way of a generation through the house:
 5. Back in `base`, `generation.report` makes the account of what was `Generated`, `pictures.recipe`
    keeps how to draw it again, and `pictures.result` is what the caller gets.
 
+`many` takes this way with several pictures at once, each in a thread (`in_order`), so that one is
+decoded while the next is denoised, or several are denoised at once where the transformer is
+compiled for streams (`flux.streams`). `recorded` is what a recipe keeps of the models.
+
 `stages` takes step 4 apart, so that a batch loads each model once. Pipelines made from one another
 have the same models (`shared_models`); `assembling` makes one of parts from several folders.
 `other_models` hands on to openvino_genai what is no Flux.

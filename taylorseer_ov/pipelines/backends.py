@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any, get_args
-
-import openvino as ov
 
 from ..flux.devices import device_name, has_own_memory, precision_bits
 from ..flux.folder import FluxFolder
@@ -20,12 +17,12 @@ from ..generation.job import Choice, Job
 from ..generation.memory import MemoryWarning, available_bytes, memory_warning
 from ..generation.settings import ImageGenerationConfig, check_adapters
 from ..generation.setup import Backend, Devices, Setup, StaticShape
-from ..version import __version__, installed_version
 from ..warning import warn
 from .models import Models
 from .native_backend import NativeBackend
 from .native_limits import native_obstacle, standing_obstacle
 from .python_backend import PythonBackend
+from .recorded import recorded_properties, recorded_versions
 from .shared_models import SharedModels
 from .side_by_side import side_by_side
 from .warming_up import warm_up
@@ -80,7 +77,8 @@ class Backends:
             if self._standing_obstacle:
                 raise ValueError(f"not with adapters: {self._standing_obstacle}; {LORA_ADVICE}")
         setup = replace(self.setup, devices=devices, properties=properties)
-        setup.encoder_properties  # noqa: B018  (refused before what is loaded goes)
+        # refused before what is loaded goes
+        setup.encoder_properties, setup.denoise_properties  # noqa: B018
         self._change(setup)
 
     def compile(
@@ -121,6 +119,12 @@ class Backends:
         """Whether nothing can be loaded before `reshape`."""
         has_npu = any(device.startswith("NPU") for device in self.setup.devices)
         return has_npu and self.setup.static is None
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether a picture cannot be drawn while another one is."""
+        memory, has_adapters = self.setup.memory, "adapters" in self.setup.properties
+        return memory.low_memory or has_adapters or self.requested == "native"
 
     def choose(self, job: Job) -> Choice:
         """Return the backend for a job and the reason.
@@ -164,12 +168,10 @@ class Backends:
             noise=noise_of_seeds(),
             devices=setup.devices._asdict(),
             processors={device: device_name(device) for device in setup.devices},
-            properties=_plain(setup.properties)
-            | _changed_encoders(setup)
-            | _changed_scheduler(setup.folder),
+            properties=recorded_properties(setup),
             fixed_shapes=setup.static is not None or setup.memory.low_memory,
             vae_tiling=setup.memory.vae_tiling,
-            versions=_versions(),
+            versions=recorded_versions(),
         )
 
     def load_first(self, settings: ImageGenerationConfig) -> None:
@@ -250,42 +252,6 @@ class Backends:
 
 def _loop(loaded: PythonBackend | NativeBackend) -> PythonBackend:
     return loaded if isinstance(loaded, PythonBackend) else loaded.loop
-
-
-def _plain(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Properties as texts, without paths: they tell of a person and nothing of a picture."""
-    texts = {
-        name: value.get_type_name() if isinstance(value, ov.Type) else str(value)
-        for name, value in properties.items()
-        if name != "adapters"
-    }
-    return {
-        name: text
-        for name, text in texts.items()
-        if not (name.endswith(("_DIR", "_PATH")) or set(text) & set("/\\"))
-    } | ({"adapters": "LoRA adapters"} if "adapters" in properties else {})
-
-
-def _changed_encoders(setup: Setup) -> dict[str, str]:
-    """What the text encoders are compiled with, where it is not what the other parts are."""
-    names = setup.encoder_properties.keys() - setup.properties.keys()
-    return {f"{name} of the text encoders": setup.encoder_properties[name] for name in names}
-
-
-def _changed_scheduler(folder: FluxFolder) -> dict[str, str]:
-    """The noise levels, where they are not those of the model's own file."""
-    own = folder.own_scheduler
-    if own is not None and folder.noise_levels == own.noise_levels:
-        return {}
-    described = (f"{name}={value}" for name, value in vars(folder.noise_levels).items())
-    return {"scheduler": " ".join(described)}
-
-
-def _versions() -> dict[str, str]:
-    packages = ("openvino", "openvino-tokenizers", "openvino-genai", "numpy")
-    installed = {name: installed_version(name) for name in packages}
-    found = {name: version for name, version in installed.items() if version is not None}
-    return {"taylorseer_ov": __version__, "Python": platform.python_version()} | found
 
 
 def _refuse_native_if(obstacle: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ from ..warning import warn
 from .assembling import AssembledPipeline
 from .other_models import OtherModels
 from .prompts import warn_about_prompt, warn_of_the_untrained
+
+if TYPE_CHECKING:
+    from .native_backend import NativeBackend
+    from .python_backend import PythonBackend
 
 
 class FluxPipeline(AssembledPipeline, OtherModels):
@@ -127,12 +131,18 @@ class FluxPipeline(AssembledPipeline, OtherModels):
         choice = self._backends.choose(job)
         backend = self._backends.load(choice.backend, job.settings)
         self._size = job.settings.size
+        return self._latest(self._drawn(job, backend, choice))
+
+    def _drawn(
+        self, job: Job, backend: PythonBackend | NativeBackend, choice: Choice
+    ) -> GenerationResult:
+        """Have a loaded backend draw; there may be others at it in other threads."""
         start_s = time.perf_counter()
         drawn = backend.generate(job)
         if job.initial is not None and job.settings.keep_unmasked:
             drawn = replace(drawn, pictures=overlay(drawn.pictures, job.initial))
         total_s = time.perf_counter() - start_s - drawn.load_s
-        return self.result(job, drawn, choice, total_s)
+        return self._described(job, drawn, choice, total_s)
 
     def result(
         self, job: Job, drawn: Generated, choice: Choice, total_s: float
@@ -149,13 +159,20 @@ class FluxPipeline(AssembledPipeline, OtherModels):
                 f"caching was inactive, all {job.num_steps} steps ran the transformer: {idle}",
                 InactiveCacheWarning,
             )
+        return self._latest(self._described(job, drawn, choice, total_s))
+
+    def _latest(self, result: GenerationResult) -> GenerationResult:
+        """Make a result the one that the pipeline tells of."""
+        self._report, self._size = result.report, (result.report.height, result.report.width)
+        return result
+
+    def _described(
+        self, job: Job, drawn: Generated, choice: Choice, total_s: float
+    ) -> GenerationResult:
         devices, load_s = self._backends.setup.devices, self._backends.load_s + drawn.load_s
-        self._report = GenerationReport.of(
-            job, drawn, choice, devices, total_s=total_s, load_s=load_s
-        )
-        self._size = job.settings.size
-        recipe = Recipe.of(job, self._report, self.environment(job))
-        return GenerationResult(drawn.pictures, self._report, recipe)
+        report = GenerationReport.of(job, drawn, choice, devices, total_s=total_s, load_s=load_s)
+        environment = replace(self.environment(job), backend=choice.backend)
+        return GenerationResult(drawn.pictures, report, Recipe.of(job, report, environment))
 
     def environment(self, job: Job) -> Environment:
         """Return what would draw a job.
@@ -175,7 +192,7 @@ class FluxPipeline(AssembledPipeline, OtherModels):
             TypeError, ValueError: for what is no latents of that size.
             RuntimeError: if the pipeline generates in another thread.
         """
-        known = self._size or (self._config.height, self._config.width)
+        known = self._known_size()
         asked = replace(
             self._config,
             height=known[0] if height is None else height,
@@ -184,6 +201,10 @@ class FluxPipeline(AssembledPipeline, OtherModels):
         packed = packed_latents(latent, self._folder, *asked.size)
         with self._alone.or_inside():
             return as_tensor(self._backends.load_python().decode(packed, *asked.size))
+
+    def _known_size(self) -> tuple[int | None, int | None]:
+        """Height and width of the generation under way, of the last one, or of the next one."""
+        return self._size or (self._config.height, self._config.width)
 
     def get_performance_metrics(self) -> ImageGenerationPerfMetrics:
         """Return the times of the last generation under openvino_genai's names, in milliseconds.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..checks import true_or_false
 from ..flux.device_properties import check_properties
 from ..flux.devices import check_device
 from ..flux.folder import FluxFolder
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from .backends import Backends
 
 
-# the arguments of the constructor, from `device` to `embedding_cache`
-NOTHING_CHOSEN = (None, False, None, "auto", False, False, None)
+# the arguments of the constructor, from `device` to `streams`
+NOTHING_CHOSEN = (None, False, None, "auto", False, False, None, 1)
 SHARED_ADVICE = (
     "a pipeline made from another one shares its models, where and how these are loaded; give it "
     "nothing else, or make it from the folder"
@@ -60,6 +61,7 @@ class LoadablePipeline:
         low_memory: bool = False,
         vae_tiling: bool = False,
         embedding_cache: str | Path | bool | None = None,
+        streams: int = 1,
         **properties: Unpack[OpenVINOProperties],
     ) -> None:
         """Check a model folder and, given a device, load and compile its models.
@@ -74,37 +76,36 @@ class LoadablePipeline:
             lazy: wait although there is a device, as `low_memory` does, and an NPU until `reshape`.
             config: OpenVINO properties as a dictionary, beside those given as keywords.
             backend: `"native"` runs openvino_genai, `"python"` the OpenVINO runtime and numpy.
-                `"auto"` takes native where it does exactly what is asked, else Python; the report
-                says why.
+                `"auto"` takes native where it does exactly what is asked; the report says why.
             low_memory: hold one model at a time: encode, let go, denoise, let go, decode. The peak
                 is that of the largest part. The transformer is compiled for the size asked for,
-                which rounds differently in the last bits. Python backend only, as are the next two.
+                which rounds differently in the last bits. Python backend only, as the next three.
             vae_tiling: decode pictures larger than 512 pixels in overlapping tiles, which changes
                 them slightly and takes a fraction of the memory.
             embedding_cache: folder in which encoded prompts are kept, at most 1 GiB of them, so
-                that repeated ones need no text encoder. True is the system's folder for such
-                things.
+                that repeated ones need no text encoder. True is one of the system's.
+            streams: pictures that `generate_many` denoises at once, on a CPU or GPU, each with its
+                share of the threads; more than there are cores gain nothing. From 1 to 64.
             properties: OpenVINO's, any that it takes, such as `CACHE_DIR`; and `adapters`, an
                 `openvino_genai.AdapterConfig` with LoRA adapters.
 
         Raises:
             FileNotFoundError, ModelFolderError, HubError: if the model is missing or incomplete.
             TypeError, ValueError: for an unknown device, backend, argument or property.
-            RuntimeError: if `backend="native"` and openvino_genai cannot be used, or OpenVINO
-                cannot compile a model there.
+            RuntimeError: if openvino_genai is demanded and cannot be used, or compiling fails.
 
         Warns:
             MemoryWarning: if the models and a picture are unlikely to fit into memory.
         """
-        if not isinstance(lazy, bool):
-            raise TypeError(f"lazy must be True or False, got {lazy!r}")
+        lazy = true_or_false("lazy", lazy)
         if isinstance(models_path, LoadablePipeline):
-            chosen = (device, lazy, config, backend, low_memory, vae_tiling, embedding_cache)
+            saving = low_memory, vae_tiling, embedding_cache, streams
+            chosen = device, lazy, config, backend, *saving
             self._share(models_path, nothing_else=chosen == NOTHING_CHOSEN and not properties)
             return
         asked = all_properties(config, properties, LoadablePipeline.__init__)
         devices = available(Devices.of("CPU" if device is None else device))
-        memory = memory_options(low_memory, vae_tiling, embedding_cache)
+        memory = memory_options(low_memory, vae_tiling, embedding_cache, streams)
         folder = FluxFolder.read(find_model(models_path), self._task)
         check_properties(None if device is None else devices, asked)
         setup = Setup(folder, devices, asked, memory)

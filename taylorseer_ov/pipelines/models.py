@@ -6,6 +6,7 @@ What the backend wants of models is a `LoopModels`: these, or openvino_genai's (
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,7 @@ from ..flux.parts import FluxTransformer, Part, Place, TextEncoder
 from ..flux.tiled_vae import TiledVaeDecoder
 from ..flux.tiling import fits_a_tile
 from ..flux.vae import VaeDecoder, VaeEncoder
+from ..generation.job import LoadingTime
 from ..generation.setup import Setup, StaticShape
 from .side_by_side import way_of_loading
 
@@ -56,7 +58,7 @@ class LoopModels(Protocol):
 
     @property
     def load_s(self) -> float:
-        """Seconds spent on loading and compiling so far."""
+        """Seconds that this thread has spent on loading and compiling so far."""
 
     @property
     def keeps_text_length(self) -> bool:
@@ -71,8 +73,12 @@ class LoopModels(Protocol):
     def encode_text(self, prompt: str, ids: Ids) -> Array:
         """Encode a prompt, and its row of token ids, for every token: (1, L, D)."""
 
-    def transformer(self, static: StaticShape | None) -> Denoiser:
-        """Return the denoiser for one shape, or for any."""
+    def transformer(self, static: StaticShape | None, lane: int = 0) -> Denoiser:
+        """Return the denoiser for one shape, or for any.
+
+        Args:
+            lane: below the setup's `streams`; what has another one can run at the same time.
+        """
 
     def vae_decoder(self, height: int, width: int) -> Callable[[Array], Pictures]:
         """Return what turns latents (N, C, height, width) into pictures."""
@@ -84,6 +90,8 @@ class LoopModels(Protocol):
 class Models:
     """Models that are compiled when they are first asked for, and kept.
 
+    Several threads may ask. What they are given serves one of them at a time.
+
     With `low_memory` the others are let go of before one is loaded, and the transformer is compiled
     for the one size that is drawn. Where the setup has a static shape, so has every model.
 
@@ -91,7 +99,6 @@ class Models:
         setup: which models, where and how.
         core: what reads and compiles them.
         parts: those that are loaded, by name.
-        load_s: seconds spent on loading and compiling so far.
         loading: called with the name of a part, makes what it is loaded within.
     """
 
@@ -101,8 +108,14 @@ class Models:
         self.setup = setup
         self.core = ov.Core()
         self.parts: dict[str, Part] = {}
-        self.load_s = 0.0
         self.loading: Callable[[str], AbstractContextManager[object]] = nullcontext
+        self._each_once: dict[str, threading.Lock] = {}
+        self._loading_time = LoadingTime()
+
+    @property
+    def load_s(self) -> float:
+        """Seconds that this thread has spent on loading and compiling so far."""
+        return self._loading_time.seconds
 
     def load_all(self, task: Task) -> None:
         """Load what a generation needs, unless it is to be loaded one at a time."""
@@ -151,18 +164,27 @@ class Models:
 
         return self._use(name, make)
 
-    def transformer(self, static: StaticShape | None) -> FluxTransformer:
-        """The denoiser for one shape, or for any."""
+    def transformer(self, static: StaticShape | None, lane: int = 0) -> FluxTransformer:
+        """The denoiser for one shape, or for any: that of a lane."""
 
         def make() -> FluxTransformer:
-            part = FluxTransformer(self.setup.folder, self._at(self.setup.devices.denoise))
+            setup = self.setup
+            properties = setup.denoise_properties
+            place = Place(self.core, setup.devices.denoise, properties, setup.folder)
+            part = FluxTransformer(setup.folder, place)
             if static is not None:
                 height, width = self.setup.folder.latent_size(static.height, static.width)
                 part.reshape(static.batch, height * width // 4, static.text_length)
             return part
 
         name = "transformer" if static == self.setup.static else f"transformer {static}"
-        return self._use(name, make)
+        part = self._use(name, make)
+        if lane == 0:
+            return part
+        beside = f"{name}, lane {lane}"
+        if beside not in self.parts:
+            self.parts[beside] = part.another()
+        return cast("FluxTransformer", self.parts[beside])
 
     def vae_decoder(self, height: int, width: int) -> VaeDecoder | TiledVaeDecoder:
         """The decoder for latents of this size."""
@@ -211,14 +233,15 @@ class Models:
 
     def _use(self, name: str, make: Callable[[], P]) -> P:
         """Return a compiled model; with `low_memory`, the others are let go of first."""
-        if name not in self.parts:
-            start_s = time.perf_counter()
-            with self.loading(name.split()[0]):
-                if self.setup.memory.low_memory:
-                    self.parts.clear()
-                    gc.collect()
-                part = make()
-                part.compile()
-            self.parts[name] = part
-            self.load_s += time.perf_counter() - start_s
-        return cast("P", self.parts[name])
+        with self._each_once.setdefault(name, threading.Lock()):
+            if name not in self.parts:
+                start_s = time.perf_counter()
+                with self.loading(name.split()[0]):
+                    if self.setup.memory.low_memory:
+                        self.parts.clear()
+                        gc.collect()
+                    part = make()
+                    part.compile()
+                self.parts[name] = part
+                self._loading_time.seconds += time.perf_counter() - start_s
+            return cast("P", self.parts[name])

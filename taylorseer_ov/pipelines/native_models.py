@@ -32,6 +32,7 @@ from ..flux.parts import lasting_inputs, timestep
 from ..flux.scheduler import Scheduler
 from ..flux.tokenizer import Tokenizer
 from ..genai import import_openvino_genai
+from ..generation.job import LoadingTime
 from ..generation.setup import Setup, StaticShape
 from .models import Denoiser, Ids, Models
 from .native_vae import rounding_vae
@@ -56,8 +57,7 @@ class NativeModels:
     def __init__(self, setup: Setup, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
         self.setup = setup
         self._tokenizers = tokenizers
-        self._genai = import_openvino_genai()
-        self._properties = dict(setup.properties)
+        self._genai, self._properties = import_openvino_genai(), dict(setup.properties)
         self._adapters = self._properties.get("adapters")
         plain = {name: self._properties[name] for name in self._properties if name != "adapters"}
         self._own = Models(replace(setup, properties=plain))
@@ -65,21 +65,21 @@ class NativeModels:
         self._text_length: int | None = None  # which the T5 encoder takes, once it has taken one
         self._pipelines: dict[Task, Any] = {}
         self._schedulers: dict[Task, Scheduler] = {}  # which each of them was given last
-        self._loading_s = 0.0
+        self._loading_time = LoadingTime()
         self._encodes = setup.folder.task != "text to image"  # whether the VAE has its encoder
         with self._timed():
             self._load()
 
     @property
     def load_s(self) -> float:
-        """Seconds spent on loading and compiling so far."""
-        return self._loading_s + self._own.load_s
+        """Seconds that this thread has spent on loading and compiling so far."""
+        return self._loading_time.seconds + self._own.load_s
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
         start_s = time.perf_counter()
         yield
-        self._loading_s += time.perf_counter() - start_s
+        self._loading_time.seconds += time.perf_counter() - start_s
 
     def _load(self) -> None:
         parts = self._load_transformer, self._load_clip, self._load_vae, self._load_t5
@@ -217,8 +217,8 @@ class NativeModels:
             return self._own.encode_text(prompt, ids)
         return np.array(self._t5_for(length).infer(prompt, "", False, length).data)
 
-    def transformer(self, static: StaticShape | None) -> Denoiser:
-        """The denoiser, of the setup's shape."""
+    def transformer(self, static: StaticShape | None, lane: int = 0) -> Denoiser:
+        """The denoiser, of the setup's shape; there is one lane."""
         return NativeTransformer(self._transformer, self.setup.folder.guidance_embeds)
 
     def vae_decoder(self, height: int, width: int) -> Callable[[Array], Pictures]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
@@ -22,7 +25,10 @@ from .models import Denoiser, LoopModels
 
 
 class PythonBackend:
-    """The loop over the models. Serves one generation at a time.
+    """The loop over the models, for several threads with a generation each.
+
+    Of these as many denoise at once as there are streams; one encodes, and one decodes. Which model
+    runs for which of them, and when, makes no difference to a picture.
 
     Attributes:
         models: those that it runs, and what loads them: `Models`, or openvino_genai's.
@@ -33,6 +39,11 @@ class PythonBackend:
         self._folder = models.setup.folder
         self.models = models
         self.encode = PromptEncoder(models, tokenizers)
+        self._encoding = threading.Lock()
+        self._coding = threading.RLock()  # a generator of noise may decode latents
+        self._lanes = queue.SimpleQueue[int]()
+        for lane in range(models.setup.memory.streams):
+            self._lanes.put(lane)
 
     def stopwatch(self) -> Stopwatch:
         """Return what measures time without the loading of models."""
@@ -41,25 +52,49 @@ class PythonBackend:
     def generate(self, job: Job) -> Generated:
         """Draw the pictures of a job."""
         loaded_before_s = self.models.load_s
-        stopwatch = self.stopwatch()
-        pooled, clip_s = self.encode.pooled(job), stopwatch.lap()
-        text, t5_s = self.encode.text(job), stopwatch.lap()
+        with self._encoding:
+            stopwatch = self.stopwatch()
+            pooled, clip_s = self.encode.pooled(job), stopwatch.lap()
+            text, t5_s = self.encode.text(job), stopwatch.lap()
         latents, denoised = self.denoise(job, Conditioning(text=text, pooled=pooled))
-        stopwatch.lap()
+        with self._coding:
+            stopwatch.lap()
+            pictures, vae_s = self.decode(latents, *job.settings.size), stopwatch.lap()
         return Generated(
-            pictures=self.decode(latents, *job.settings.size),
+            pictures=pictures,
             denoised=denoised,
             text_encoder_s=(clip_s, t5_s),
-            vae_s=stopwatch.lap(),
+            vae_s=vae_s,
             load_s=self.models.load_s - loaded_before_s,
         )
 
     def denoise(self, job: Job, conditioning: Conditioning) -> tuple[Array, Denoised]:
         """Take the steps of a job from noise to packed latents (N, tokens, 4C)."""
-        stopwatch = self.stopwatch()
-        start = self._start(job)
-        image_encoding_s = 0.0 if job.initial is None else stopwatch.lap()
-        transformer = start.conditioned(self._conditioned(job, conditioning))
+        with nullcontext() if job.initial is None else self._coding:
+            stopwatch = self.stopwatch()
+            start = self._start(job)
+            image_encoding_s = 0.0 if job.initial is None else stopwatch.lap()
+        with self._lane() as lane:
+            return self._denoise(job, start, conditioning, lane, image_encoding_s)
+
+    @contextmanager
+    def _lane(self) -> Iterator[int]:
+        """Take a lane of the transformer, and give it back."""
+        lane = self._lanes.get()
+        try:
+            yield lane
+        finally:
+            self._lanes.put(lane)
+
+    def _denoise(
+        self,
+        job: Job,
+        start: StartingPoint,
+        conditioning: Conditioning,
+        lane: int,
+        image_encoding_s: float,
+    ) -> tuple[Array, Denoised]:
+        transformer = start.conditioned(self._conditioned(job, conditioning, lane))
         step_s: list[float] = []
         # while a step is taken, as many are done as its number says
         shown = _recorded(transformer, job, lambda: len(step_s))
@@ -94,14 +129,14 @@ class PythonBackend:
             self._folder.is_fill,
         )
 
-    def _conditioned(self, job: Job, conditioning: Conditioning) -> Denoiser:
+    def _conditioned(self, job: Job, conditioning: Conditioning, lane: int) -> Denoiser:
         """The transformer, given what does not change during a generation."""
         settings, static = job.settings, self.models.setup.static
         if self.models.setup.memory.low_memory:
             # with dynamic shapes, OpenVINO's CPU device keeps the activations of every block
             static = StaticShape.of(settings)
         height, width = self._folder.latent_size(*settings.size)
-        transformer = self.models.transformer(static)
+        transformer = self.models.transformer(static, lane)
         transformer.start(
             text=np.repeat(conditioning.text, settings.num_images_per_prompt, axis=0),
             pooled=np.repeat(conditioning.pooled, settings.num_images_per_prompt, axis=0),
@@ -114,7 +149,8 @@ class PythonBackend:
     def decode(self, latents: Array, height: int, width: int) -> Pictures:
         """Turn packed latents (N, tokens, 4C) into pictures (N, height, width, 3)."""
         size = self._folder.latent_size(height, width)
-        return self.models.vae_decoder(*size)(unpack_latents(latents, *size))
+        with self._coding:
+            return self.models.vae_decoder(*size)(unpack_latents(latents, *size))
 
 
 def _recorded(velocity: Velocity, job: Job, step: Callable[[], int]) -> Velocity:

@@ -11,11 +11,11 @@ from ..generation.job import Progress, StepCallback
 from ..generation.settings import GenerationSettings, ImageGenerationConfig
 from ..newer_typing import Self, Unpack
 from ..pictures.result import GenerationResult
-from .base import FluxPipeline
+from .many import ManyPipeline
 from .task_defaults import DRAWING, FILLING, REDRAWING
 
 
-class Text2ImagePipeline(FluxPipeline):
+class Text2ImagePipeline(ManyPipeline):
     """Draw pictures from prompts with a Flux exported to OpenVINO.
 
     Caches unless told otherwise, as openvino_genai does for this task: `cache=None` is without.
@@ -91,7 +91,7 @@ class Text2ImagePipeline(FluxPipeline):
         return chosen
 
 
-class Image2ImagePipeline(FluxPipeline):
+class Image2ImagePipeline(ManyPipeline):
     """Draw a picture anew from a prompt, more or less like it was.
 
     The defaults are openvino_genai's, `strength=0.6`, `guidance_scale=7.0` and no caching, except
@@ -99,6 +99,7 @@ class Image2ImagePipeline(FluxPipeline):
     """
 
     _task = "image to image"
+    _given = ("image",)
 
     def generate(
         self,
@@ -146,7 +147,7 @@ class Image2ImagePipeline(FluxPipeline):
         return REDRAWING
 
 
-class InpaintingPipeline(FluxPipeline):
+class InpaintingPipeline(ManyPipeline):
     """Draw the masked part of a picture anew from a prompt.
 
     Takes any FLUX.1 folder, with openvino_genai's defaults as in `Image2ImagePipeline`, and FLUX.1
@@ -154,6 +155,7 @@ class InpaintingPipeline(FluxPipeline):
     """
 
     _task = "inpainting"
+    _given = ("image", "mask_image")
 
     def generate(
         self,

@@ -6,6 +6,8 @@ is left for the first generation.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..flux.latents import image_position_ids
@@ -31,7 +33,7 @@ def warm_up(
     """
     setup, folder = models.setup, models.setup.folder
     whole_picture = setup.static is not None or "adapters" in setup.properties
-    if whole_picture or setup.memory != MemoryOptions():
+    if whole_picture or replace(setup.memory, streams=1) != MemoryOptions():
         return
     pooled = models.encode_pooled("", tokenizers[0].row("", folder.clip_length))
 

@@ -48,6 +48,22 @@ def test_the_peak_is_the_sum_of_the_parts_or_the_largest():
     assert frugal.parts["vae_decoder"] == whole.parts["vae_decoder"]
 
 
+def test_streams_have_activations_of_their_own_and_no_weights():
+    nothing = ImageGenerationConfig(max_sequence_length=1, height=16, width=16)
+    sizes = {}
+    for streams in (1, 2, 3):
+        options = MemoryOptions(streams=streams)
+        large, small = (estimate(FOLDER, options, s).parts for s in (LARGE, nothing))
+        sizes[streams] = large["transformer"] - small["transformer"]
+        assert large["vae_decoder"] == estimate(FOLDER, WHOLE, LARGE).parts["vae_decoder"]
+    assert sizes[3] == pytest.approx(3 * sizes[1])
+    assert sizes[2] == pytest.approx(2 * sizes[1])
+    # the advice is one stream first
+    one, two = (estimate(FOLDER, o, LARGE).peak_bytes for o in (WHOLE, MemoryOptions(streams=2)))
+    warning = memory_warning(FOLDER, MemoryOptions(streams=2), LARGE, 32, (one + two) // 2)
+    assert "streams=1 would take about" in warning
+
+
 def test_activations_grow_with_the_picture_and_tiles_bound_them():
     tiling = MemoryOptions(vae_tiling=True)
     sizes = [estimate(FOLDER, MemoryOptions(), s).parts["vae_decoder"] for s in (SMALL, LARGE)]
