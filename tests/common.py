@@ -1,11 +1,23 @@
-"""What many tests use: a prompt, float32, the repository, untrained models."""
+"""What many tests use: a prompt, float32, the repository, its samples, untrained models."""
 
+import runpy
+import sys
 from pathlib import Path
+
+import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PROMPT = "a large red circle on a blue background"
 # the default on some processors is bfloat16, in which two ways of computing need not agree
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def run_sample(name, *words):
+    """Run a sample as `python samples/NAME WORDS` would, but here, where models are compiled."""
+    path = str(REPOSITORY / "samples" / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [path, *map(str, words)])
+        runpy.run_path(path, run_name="__main__")
 
 
 def save_untrained(work, **changes):

@@ -1,4 +1,4 @@
-"""The command line and the samples, as processes and by their exit status, output and files."""
+"""The command line and the samples, by their exit status, output and files."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from taylorseer_ov import Recipe, TaylorSeerCacheConfig, demo_model_path
 from taylorseer_ov.cli import main
 from taylorseer_ov.cli.console import Console
 from tests.cli.common import generate, pixels
-from tests.common import PROMPT, REPOSITORY
+from tests.common import PROMPT, run_sample
 
 QUICK = ["--steps", "9", "--disable-cache-before-step", "2", "--disable-cache-after-step", "-1"]
 QUICK_CACHE = TaylorSeerCacheConfig(3, 2, -1)  # what these options make of the default
@@ -26,32 +26,27 @@ def picture_size(path):
         return picture.size
 
 
-def test_the_sample_draws_both_pictures_and_tells_what_caching_did(tmp_path):
-    sample = REPOSITORY / "samples" / "taylorseer_text2image.py"
-    done = subprocess.run(
-        [sys.executable, sample, "demo", PROMPT, *QUICK, "--output-dir", tmp_path],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_sample_draws_both_pictures_and_tells_what_caching_did(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_sample("taylorseer_text2image.py", "demo", PROMPT, *QUICK, "--output-dir", tmp_path)
+    assert ended.value.code == 0
+    told = capsys.readouterr()
     sizes = {path.name: picture_size(path) for path in tmp_path.iterdir()}
     assert sizes.pop("taylorseer_comparison.png") > (3 * 384, 400)
     assert sizes == {"taylorseer_baseline.png": (128, 128), "taylorseer.png": (128, 128)}
-    assert "schedule    CC..C..CC" in done.stdout
-    assert "of at most 1.80x (5 of 9 transformer runs" in done.stdout
-    assert "PSNR" in done.stdout
-    assert "SSIM" in done.stdout
-    assert done.stderr.startswith("loading demo_model\n")
-    assert "%|" not in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "schedule    CC..C..CC" in told.out
+    assert "of at most 1.80x (5 of 9 transformer runs" in told.out
+    assert "PSNR" in told.out
+    assert "SSIM" in told.out
+    assert told.err.startswith("loading demo_model\n")
+    assert "%|" not in told.err
 
 
-def test_the_api_sample(tmp_path):
-    sample = REPOSITORY / "samples" / "python_api.py"
-    done = subprocess.run([sys.executable, sample], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_the_api_sample(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_sample("python_api.py")
     assert picture_size(tmp_path / "star_and_square.png") == (128, 128)
-    assert "14 of 28 steps ran the transformer" in done.stdout
+    assert "14 of 28 steps ran the transformer" in capsys.readouterr().out
 
 
 def test_cache_by_name_and_off(tmp_path, capsys):
