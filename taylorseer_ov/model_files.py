@@ -99,6 +99,8 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelFolderError: if the file is missing, over 16 MB or not a JSON object.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would keep its reader waiting
+            raise ModelFolderError(f"{path} is no file; {EXPORT_ADVICE}")
         with path.open("rb") as file:
             read = file.read(MOST_JSON + 1)
         if len(read) > MOST_JSON:

@@ -7,6 +7,7 @@ brightness, of which hardly anything is to be seen.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -102,6 +103,8 @@ def read_texts(path: str | Path) -> dict[str, str]:
         OSError: if the file cannot be read.
         ValueError: if it is no PNG, JPEG or WebP file.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would keep its reader waiting
+        raise ValueError(f"{path} is no file")
     with Path(path).open("rb") as file:
         head = file.read(12)
         if head.startswith(png.SIGNATURE):

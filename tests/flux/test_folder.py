@@ -1,6 +1,9 @@
 """A broken model folder is recognised before anything is loaded, in one clear sentence."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -136,3 +139,17 @@ def test_a_json_file_that_no_model_has(model_copy):
         file.truncate(10**9)
     with pytest.raises(ModelFolderError, match=r"config.json has over 16 MB, which no JSON"):
         FluxFolder.read(model_copy)
+
+
+@pytest.mark.posix
+def test_a_pipe_in_a_folder_keeps_nobody_waiting(model_copy, tmp_path):
+    """In a process of its own, which would wait without end for somebody to write."""
+    for path in (model_copy / "transformer" / "config.json", tmp_path / "picture.png"):
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    code = "import sys; from taylorseer_ov.cli import main; sys.exit(main(sys.argv[1:]))"
+    for words in (["info", str(model_copy)], ["generate", "-C", str(tmp_path / "picture.png")]):
+        command = [sys.executable, "-c", code, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert " is no file" in done.stderr
