@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from ..checks import whole_number
+from ..checks import number, whole_number
 from ..files import similar_folder
 from ..model_files import EXPORT_ADVICE, EXPORT_COMMAND, ModelFolderError, read_json
 from .sampling import NoiseLevels
@@ -187,15 +187,17 @@ def _vae(part: Path) -> dict[str, Any]:
         blocks = config.get("block_out_channels")
         if not isinstance(blocks, list) or not 1 <= len(blocks) <= 8:
             raise TypeError(f"block_out_channels must be a list of 1 to 8 numbers, got {blocks!r}")
-        scaling, shift = (config.get(name) for name in ("scaling_factor", "shift_factor"))
-        if not all(math.isfinite(factor or 0) for factor in (scaling, shift)):
+        scaling, shift = (
+            number(name, config.get(name) or 0) for name in ("scaling_factor", "shift_factor")
+        )
+        if not math.isfinite(scaling) or not math.isfinite(shift):
             raise ValueError(f"scaling_factor and shift_factor must be finite: {scaling}, {shift}")
         return {
             "latent_channels": _count(config, "latent_channels", 4, 1000),
             "vae_scale": 2 ** (len(blocks) - 1),
             "vae_width": max(whole_number("block_out_channels", n, 1, 10_000) for n in blocks[:2]),
             "scaling_factor": float(scaling or 1.0),
-            "shift_factor": float(shift or 0.0),
+            "shift_factor": float(shift),
         }
 
 

@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,14 +105,21 @@ def read_texts(path: str | Path) -> dict[str, str]:
     """
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would keep its reader waiting
         raise ValueError(f"{path} is no file")
-    with Path(path).open("rb") as file:
-        head = file.read(12)
-        if head.startswith(png.SIGNATURE):
-            file.seek(len(png.SIGNATURE))
-            return png.read_png(file)
-        if head.startswith(b"\xff\xd8\xff"):
-            file.seek(2)
-            return exif.read_jpeg(file)
-        if head.startswith(b"RIFF") and head.endswith(b"WEBP"):
-            return exif.read_webp(file)
+    try:
+        with Path(path).open("rb") as file:
+            return _read_texts(file, path)
+    except OSError as error:  # of reading, it has no name
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _read_texts(file: BinaryIO, path: str | Path) -> dict[str, str]:
+    head = file.read(12)
+    if head.startswith(png.SIGNATURE):
+        file.seek(len(png.SIGNATURE))
+        return png.read_png(file)
+    if head.startswith(b"\xff\xd8\xff"):
+        file.seek(2)
+        return exif.read_jpeg(file)
+    if head.startswith(b"RIFF") and head.endswith(b"WEBP"):
+        return exif.read_webp(file)
     raise ValueError(f"{path} is no PNG, JPEG or WebP file")

@@ -103,6 +103,10 @@ def test_values_of_the_wrong_type(model_copy):
     with pytest.raises(ModelFolderError, match="block_out_channels"):
         Text2ImagePipeline(model_copy)
     edit_json(model_copy / "vae_decoder/config.json", block_out_channels=[1, 2, 3, 4])
+    edit_json(model_copy / "vae_decoder/config.json", shift_factor="0")
+    with pytest.raises(ModelFolderError, match="shift_factor must be a number, got '0'"):
+        Text2ImagePipeline(model_copy)
+    edit_json(model_copy / "vae_decoder/config.json", shift_factor=0)
     edit_json(model_copy / "scheduler/scheduler_config.json", base_shift="much")
     with pytest.raises(ModelFolderError, match="base_shift"):
         Text2ImagePipeline(model_copy)

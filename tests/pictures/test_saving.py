@@ -1,6 +1,7 @@
 """Names of pictures, and how they are saved: nothing is overwritten."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_nothing_is_overwritten_without_hard_links(drawn, tmp_path, monkeypatch)
         "taken-2.png",
         "taken.png",
     ]
+
+
+@pytest.mark.posix
+def test_a_file_that_cannot_be_read_is_named():
+    if sys.platform == "linux":  # where reading the beginning of a process is an error
+        with pytest.raises(OSError, match="error: '/proc/self/mem'"):
+            Recipe.from_picture("/proc/self/mem")
