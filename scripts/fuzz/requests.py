@@ -96,7 +96,7 @@ def _begin_before(rng: random.Random, out: Path) -> None:
         state.write_bytes(b"a file")
     else:
         state.mkdir()
-        for name in ("a.lock", "x-latents.npz", ".left.part", "strange"):
+        for name in ("a.lock", "x-latents.npz", ".left.part", "lines.sqlite"):
             if rng.random() < 0.3:
                 (state / name).write_bytes(rng.choice(ODD_FILES)[:1000])
     entry = {"key": "k", "line": 1, "prompt": "a", "status": "done", "files": ["a.png"]}

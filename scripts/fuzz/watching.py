@@ -34,6 +34,7 @@ INNER_WORDS = re.compile(
     r"real number|\w+Error\b|\[Errno|embedded null|takes no keyword"
 )
 REASON = re.compile(r" \(.*\)")  # why something is damaged, which the sentence around it says
+OPENVINO = re.compile(r"error: (Exception from src/|\[json\.exception)")  # C++ has words of its own
 STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 RAW_WARNING = re.compile(r"^\S+:\d+: \w*Warning", re.M)
 WRITING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
@@ -106,7 +107,8 @@ def judge_words(said: str, told: str, errors: list[str], typed: Sequence[str]) -
         found.append("a traceback")
     if any("(--debug shows where)" in error for error in errors):
         found.append("an error nobody has thought of")
-    if any(INNER_WORDS.search(REASON.sub("", error)) for error in errors):
+    ours = [error for error in errors if not OPENVINO.search(error)]
+    if any(INNER_WORDS.search(REASON.sub("", error)) for error in ours):
         found.append("words of Python")
     if any(len(line) > most for line in told.replace("\r", "\n").splitlines()):
         found.append("a line without end")

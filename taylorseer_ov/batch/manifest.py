@@ -37,6 +37,7 @@ PUT = (
 # in the order in which they came, without what only earlier sittings had to draw
 ROWS = "SELECT row FROM lines WHERE sitting IS NULL OR sitting >= ? ORDER BY rowid"
 CACHE_KIB = 16384
+LONGEST_PATH = 500  # bytes, at least, that SQLite takes
 
 
 class BatchFolderError(ValueError):
@@ -220,6 +221,12 @@ class Manifest:
                 database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 yield database
         except sqlite3.OperationalError as error:
+            length = len(os.fsencode(os.path.abspath(self._database)))
+            if length > LONGEST_PATH:
+                raise BatchFolderError(
+                    f"{self._database} has a path of {length} bytes, and SQLite takes some "
+                    f"{LONGEST_PATH}; choose a folder with a shorter one"
+                ) from error
             raise OSError(f"{self._database}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error

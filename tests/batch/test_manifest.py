@@ -181,3 +181,12 @@ def test_rows_are_written_and_read_one_after_the_other(tmp_path):
     tracemalloc.stop()
     assert (tmp_path / "manifest.jsonl").stat().st_size > 9_000_000
     assert peak_bytes < 1_000_000
+
+
+@pytest.mark.posix
+def test_a_path_that_the_database_cannot_have_is_told(tmp_path):
+    """Elsewhere as well: SQLite's bound lies far below the system's."""
+    folder = tmp_path.joinpath(*["a long name of a folder"] * 20)
+    folder.mkdir(parents=True)
+    with pytest.raises(BatchFolderError, match="bytes, and SQLite takes some 500; choose"):
+        Manifest(folder, folder).open()

@@ -114,7 +114,7 @@ def test_a_signal_while_models_load_ends_the_command(tmp_path, name, signum):
     ]
     assert "Traceback" not in err
     left = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
-    assert {path.name for path in left} <= {"lines.txt", "manifest.jsonl"}
+    assert {path.name for path in left} <= {"lines.txt", "manifest.jsonl", "lines.sqlite"}
 
 
 @pytest.mark.posix

@@ -76,6 +76,6 @@ def test_what_is_wrong_with_an_end_is_found(code, good, tmp_path, monkeypatch):
     if sys.platform == "linux":
         monkeypatch.setattr("scripts.fuzz.watching.main", broken)
         made = make_case(4, good, tmp_path / "case")
-        case = Case(4, "arguments", made.folder, ["generate"])
+        case = Case(4, "picture", made.folder, ["generate"])
         end = run_case(case, limit_s=2 if "sleep" in code else 60)
         assert any(BROKEN[code] in found for found in end.found), end
