@@ -213,7 +213,8 @@ def _load_and_draw(
     job = pipeline.prepare(prompt, *pictures, progress=run_done, stop=stop, **others)
     backends = pipeline.backends
     choice = backends.choose(job)
-    whole = backends.loaded is None and not backends.setup.memory.low_memory
+    part_by_part = backends.setup.memory.low_memory
+    whole = backends.loaded is None and not (part_by_part or backends.needs_shape)
     with waiting.loading(pipeline.folder.path.resolve().name) if whole else nullcontext():
         backends.load(choice.backend, job.settings)
     waiting.begin(job.expected_runs(()))

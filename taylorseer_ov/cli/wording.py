@@ -37,8 +37,8 @@ PHRASES = {
     "overwrite=True": "--overwrite",
     "INFERENCE_PRECISION_HINT='f32'": "--precision f32",
     "use InpaintingPipeline": "give --image and --mask",
-    "call reshape(num_images_per_prompt, height, width, guidance_scale) first": (
-        "which the library fixes by reshape, and the command line does not; choose another --device"
+    ": call reshape(num_images_per_prompt, height, width, guidance_scale) first": (
+        ", which the library has by reshape and the command line has not; choose another --device"
     ),
 }
 # neither inside a longer name or a path, nor quoted, which is what somebody typed

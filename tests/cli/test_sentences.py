@@ -181,3 +181,9 @@ def test_an_option_of_several_values_may_be_given_again(folder, monkeypatch):
     options = ["--settings", "settings.toml", "--steps", "1", "--quiet"]
     assert main(["generate", "demo", "a", *options, "--seed", "9"]) == 0
     assert [path.name for path in folder.glob("*.png")] == ["a_seed9.png"]
+
+
+def test_what_an_npu_needs_is_not_told_by_a_method(monkeypatch, capsys):
+    monkeypatch.setattr("taylorseer_ov.pipelines.loading.check_device", lambda device: None)
+    told = refusal(capsys, *GENERATE, "--device", "text=CPU,transformer=NPU")
+    assert told.startswith("an NPU needs fixed shapes, which the library has by reshape and the")
