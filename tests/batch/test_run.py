@@ -140,7 +140,7 @@ def test_a_warning_of_many_lines_is_told_once_with_their_count(pipeline, monkeyp
     lines += [line(), line(), line("a purple circle"), line("a purple square")]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run = run_batch(pipeline, lines, tmp_path)
+        run = run_batch(pipeline, lines, tmp_path, shard=(1, 14))  # three of them
         told = texts_of(caught, PromptWarning)
         caught.clear()
         assert set(statuses(run).values()) == {"drawn"}
