@@ -54,10 +54,16 @@ def user_folder(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """A folder of compiled models: pass it on where openvino_genai or a process compiles."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_models_are_kept(tmp_path_factory):
+def compiled_models_are_kept(compiled):
     """Compile each model once for both backends; OpenVINO knows it by content and properties."""
-    kept = {"CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
+    kept = {"CACHE_DIR": str(compiled)}
     make = Setup.__init__
 
     def make_with_cache(setup, *arguments, **named):

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import subprocess
 import time
 
 import pytest
@@ -15,7 +14,7 @@ from taylorseer_ov import Recipe
 from taylorseer_ov.batch import checking
 from taylorseer_ov.cli import main
 from taylorseer_ov.flux.parts import Part
-from tests.batch.common import command, drawn_lines, events
+from tests.batch.common import drawn_lines, events
 from tests.common import PROMPT
 
 
@@ -93,16 +92,11 @@ def test_pictures_are_of_the_format_asked_for_and_not_drawn_again_for_another(tm
     assert "line 4: a picture of 16384x16 pixels is too large for 'webp'" in capsys.readouterr().err
 
 
-def test_prompts_come_from_stdin(tmp_path):
-    folder = tmp_path / "out"
-    done = subprocess.run(
-        [*command(folder, "-", "--steps", "1")],
-        input="a red circle on black\n",
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert drawn_lines(done.stdout) == [1]
+def test_prompts_come_from_stdin(tmp_path, monkeypatch, capsys):
+    typed = io.TextIOWrapper(io.BytesIO(b"a red circle on black\n"))
+    monkeypatch.setattr("sys.stdin", typed)
+    assert run_main(tmp_path / "out", "-", "--json") == 0
+    assert drawn_lines(capsys.readouterr().out) == [1]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 
 import pytest
 from PIL import Image
 
 from taylorseer_ov import Recipe
+from taylorseer_ov.cli import main
 from tests.batch.common import assert_clean, command, drawn_lines, line, pictures, stamps
+from tests.common import PROMPT
 
 pytestmark = [pytest.mark.once, pytest.mark.posix]
 
@@ -119,14 +122,33 @@ def prompts(tmp_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def quickly(compiled, tmp_path_factory):
+    """Return an option, and that with which processes find models compiled instead of writing them.
+
+    One that is killed may leave half of what it writes there.
+    """
+    folder = tmp_path_factory.mktemp("quickly")
+    one_line = folder / "line.txt"
+    one_line.write_text(PROMPT)
+
+    @cache
+    def options(option):
+        found = [option, "--cache-dir", str(compiled)]
+        words = command(folder / option, one_line, "--steps", "1", *found)
+        assert main([*map(str, words[3:])]) == 0
+        return found
+
+    return options
+
+
 @pytest.mark.parametrize("option", ["--backend=python", "--low-memory"])
-def test_killed_batches_are_finished_by_the_next(option, prompts, tmp_path):
+def test_killed_batches_are_finished_by_the_next(option, prompts, tmp_path, quickly):
     folder = tmp_path / "out"
+    words = command(folder, prompts, *quickly(option))
     moments = random.Random(option)
     for _ in range(3):
-        with subprocess.Popen(
-            command(folder, prompts, option), stdout=subprocess.PIPE, text=True
-        ) as batch:
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as batch:
             # two events are seen at once, then it ends somewhere in the next
             for _ in range(moments.randint(1, 2)):
                 batch.stdout.readline()
@@ -136,7 +158,7 @@ def test_killed_batches_are_finished_by_the_next(option, prompts, tmp_path):
             Recipe.from_picture(path)
             Image.open(path).load()
     before = stamps(folder)
-    done = subprocess.run(command(folder, prompts, option), capture_output=True, text=True)
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     after = stamps(folder)
     assert {name: after[name] for name in before} == before
@@ -145,14 +167,10 @@ def test_killed_batches_are_finished_by_the_next(option, prompts, tmp_path):
     assert_clean(folder)
 
 
-def test_two_processes_share_a_folder(prompts, tmp_path):
+def test_two_processes_share_a_folder(prompts, tmp_path, quickly):
     folder = tmp_path / "out"
-    both = [
-        subprocess.Popen(
-            command(folder, prompts, "--backend=python"), stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
+    words = command(folder, prompts, *quickly("--backend=python"))
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [batch.communicate()[0] for batch in both]
     assert [batch.returncode for batch in both] == [0, 0]
     assert sorted(drawn_lines(outputs[0]) + drawn_lines(outputs[1])) == list(range(1, 9))
@@ -160,9 +178,10 @@ def test_two_processes_share_a_folder(prompts, tmp_path):
     assert_clean(folder)
 
 
-def test_ctrl_c_stops_after_a_picture_and_says_how_to_go_on(prompts, tmp_path):
+def test_ctrl_c_stops_after_a_picture_and_says_how_to_go_on(prompts, tmp_path, quickly):
     folder = tmp_path / "out"
-    words = [word for word in command(folder, prompts, "--backend=python") if word != "--json"]
+    words = command(folder, prompts, *quickly("--backend=python"))
+    words.remove("--json")
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as batch:

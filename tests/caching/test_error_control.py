@@ -168,12 +168,28 @@ def test_bad_values_are_refused(values, error, message):
         ErrorControl(**values)
 
 
-def test_a_smaller_tolerance_never_takes_fewer_runs_on_the_demo_model():
-    # some 700 runs of a small model: a second thread takes as many processor seconds again
+def test_a_smaller_tolerance_never_takes_fewer_runs_on_the_demo_model(monkeypatch):
+    # hundreds of runs of a small model: a second thread takes as many processor seconds again
     properties = F32 | {"INFERENCE_NUM_THREADS": 1}
     pipeline = Text2ImagePipeline(demo_model_path(), backend="python", **properties)
     backend = pipeline.backends.load_python()
+    conditioned, known = backend._conditioned, {}
+
+    def running_once(*given):
+        """The drawings of a scene begin with the same latents: these are run for the first."""
+        transformer = conditioned(*given)
+
+        def velocity(latents, sigma):
+            point = float(sigma), latents.tobytes()
+            if point not in known:
+                known[point] = transformer(latents, sigma).copy()
+            return known[point]
+
+        return velocity
+
+    monkeypatch.setattr(backend, "_conditioned", running_once)
     for seed, scene in enumerate(choose_scenes(16, seed=77)):
+        known.clear()
         settings = {"rng_seed": seed, "num_inference_steps": 12}
         first = pipeline.prepare(scene.caption(), cache=None, **settings)
         encode = backend.encode

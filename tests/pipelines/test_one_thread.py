@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import openvino as ov
 import pytest
@@ -57,7 +58,12 @@ IN_BFLOAT16 = str(ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT")) == 
 RECORDED = "INFERENCE_PRECISION_HINT of the text encoders"
 
 
-def drawn_in_a_process(backend, *, affinity=False, **properties):
+@pytest.fixture
+def drawn_in_a_process(compiled):
+    return partial(draw_in_a_process, CACHE_DIR=str(compiled))
+
+
+def draw_in_a_process(backend, *, affinity=False, **properties):
     """What the encoders and the transformer were compiled with, and what the recipe says."""
     asked = json.dumps([backend, affinity, properties])
     done = subprocess.run([sys.executable, "-c", CHILD, asked], capture_output=True, text=True)
@@ -74,7 +80,7 @@ BACKENDS = ["python", pytest.param("native", marks=pytest.mark.native)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_thread_asked_for(backend):
+def test_one_thread_asked_for(backend, drawn_in_a_process):
     """Only the encoders change, and a picture's recipe says so."""
     seen, drawn_by = drawn_in_a_process(backend, INFERENCE_NUM_THREADS=1)
     assert precise(seen["t5"]) == ("f32" if IN_BFLOAT16 else None)
@@ -84,7 +90,7 @@ def test_one_thread_asked_for(backend):
 
 @pytest.mark.posix
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_processor_left(backend):
+def test_one_processor_left(backend, drawn_in_a_process):
     """As `taskset -c 0` leaves it."""
     seen, drawn_by = drawn_in_a_process(backend, affinity=True)
     assert precise(seen["t5"]) == ("f32" if IN_BFLOAT16 else None)

@@ -25,9 +25,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def properties(tmp_path_factory):
+def properties(compiled):
     """OpenVINO properties for equal numbers; what one package compiles, the other finds."""
-    return F32 | {"CACHE_DIR": str(tmp_path_factory.mktemp("compiled_for_both"))}
+    return F32 | {"CACHE_DIR": str(compiled)}
 
 
 @pytest.fixture(scope="session")
