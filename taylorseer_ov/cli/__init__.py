@@ -1,13 +1,14 @@
 """The command line, `taylorseer-ov COMMAND`: one module for each command.
 
 A command's module adds its parser in `add_to` and names what runs it (`compare_folders` is the
-other half of `compare`). `options` has what several commands share, `caching` those of them that
-say what is cached, `devices` those that are named, `properties` OpenVINO's; `settings_file` reads
-them from a file, `again` from a picture of ours. `inputs` are pictures to draw from, `saving` is
-where they go. `console` says everything to people in lines and to programs in events, `waiting` how
-far a picture is, `wording` turns what the library says of its arguments into sentences about
-options, `interrupts` Ctrl-C into a request to stop. What a command does is done in the other rooms:
-here are only words, options, exit statuses and the reading of prompt files.
+other half of `compare`). `parser` is argparse with refusals of one line. `options` has what several
+commands share, `caching` those of them that say what is cached, `devices` those that are named,
+`properties` OpenVINO's; `settings_file` reads them from a file, `again` from a picture of ours.
+`inputs` are pictures to draw from, `saving` is where they go. `console` says everything to people
+in lines and to programs in events, `waiting` how far a picture is, `wording` turns what the library
+says of its arguments into sentences about options, `interrupts` Ctrl-C into a request to stop. What
+a command does is done in the other rooms: here are only words, options, exit statuses and the
+reading of prompt files.
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.
@@ -26,6 +27,7 @@ from types import ModuleType
 from . import batch, calibrate, compare, completion, doctor, export, generate, info
 from .console import Console, MisuseError
 from .interrupts import INTERRUPTED, LeftWorkingError, end_on_interrupt, leave
+from .parser import Parser
 from .settings_file import take_settings
 from .wording import in_options
 
@@ -78,18 +80,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return _parse(build_parser(), argv)
 
 
-def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+def _parse(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(argv)
     if rest:
         if not hasattr(arguments, "words") or any(word.startswith("-") for word in rest):
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+            getattr(arguments, "of_command", parser).refuse_unknown(rest)
         arguments.words += rest
     return arguments
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="taylorseer-ov", description="Flux on OpenVINO, sped up by TaylorSeer caching."
     )
     parser.add_argument("--version", action="version", version=_version())

@@ -180,8 +180,9 @@ def _output_paths(arguments: argparse.Namespace) -> list[Path]:
     paths = [folder / name for name in PICTURES]
     present = [str(path) for path in paths if path.exists()]
     if present and not arguments.overwrite:
+        exist = "exists" if len(present) == 1 else "exist"
         raise MisuseError(
-            f"{', '.join(present)} exists already; add --overwrite or choose another --output-dir"
+            f"{', '.join(present)} {exist} already; add --overwrite or choose another --output-dir"
         )
     return paths
 

@@ -81,8 +81,10 @@ def take_words(arguments: argparse.Namespace, *needed: str) -> None:
     for name, word in zip(missing, words, strict=False):
         setattr(arguments, name, word)
     if words[len(missing) :]:
+        twice = [f"--{name}" for name in needed if name not in missing and name not in otherwise]
+        why = f"; {' and '.join(twice)} said it already" if twice else ""
         raise MisuseError(
-            f"unexpected {words[len(missing)]!r}; a prompt of several words needs quotes"
+            f"unexpected {words[len(missing)]!r}{why}; a prompt of several words needs quotes"
         )
     if missing[len(words) :]:
         told = " and ".join(f"--{name}" for name in missing[len(words) :])
@@ -143,6 +145,8 @@ def check_model(name: str) -> None:
     """Check, before anything is made or downloaded, that there may be such a model."""
     from ..flux.hub import check_source
 
+    if not name:
+        raise MisuseError("--model is empty, as a variable is that was not set")
     check_source(name)
 
 

@@ -278,15 +278,6 @@ def test_previews_as_files_and_as_events(tmp_path, capsys):
         assert picture.size == (64, 64)
 
 
-def test_wrong_options_show_the_usage(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["compare", "demo", PROMPT, "--stepps", "3"])
-    assert stopped.value.code == 2
-    error = capsys.readouterr().err
-    assert "usage: taylorseer-ov" in error
-    assert "unrecognized arguments: --stepps 3" in error
-
-
 def test_words_may_stand_anywhere_and_options_may_stand_for_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO(PROMPT + "\n"))
     spellings = [

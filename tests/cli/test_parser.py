@@ -1,0 +1,54 @@
+"""What argparse refuses: one line with the value, what is allowed and what was meant."""
+
+import pytest
+
+from taylorseer_ov.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("generate demo a --seed x", "--seed must be a whole number, got 'x'"),
+        ("generate demo a --steps 1e3", "--steps must be a whole number, got '1e3'"),
+        ("generate demo a --guidance high", "--guidance must be a number, got 'high'"),
+        ("generate demo a --num-images", "--num-images needs a value"),
+        ("generate demo a --seed", "--seed needs at least one value"),
+        ("generate demo a --low-memory=yes", "--low-memory takes no value, got 'yes'"),
+        ("generate demo a --format jpeg", "--format must be one of png, jpg, webp, got 'jpeg'"),
+        ("generate demo a --backend nativ", "did you mean 'native'?"),
+        ("compare demo a --stepps 3", "compare has no option '--stepps'; did you mean '--steps'?"),
+        ("generate demo a --low-memroy", "did you mean '--low-memory'?"),
+        ("generat demo a", "got 'generat'; did you mean 'generate'?"),
+        ("completion fish", "must be one of bash, zsh, tcsh, got 'fish'"),
+        ("info a b", "unexpected 'b'"),
+        ("info", "missing: PICTURE|MODEL"),
+        ("", "missing: COMMAND"),
+    ],
+)
+def test_a_refusal_is_one_line(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words.split())
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.startswith("taylorseer-ov: error: ")
+    assert error.count("\n") == 1
+    assert sentence in error
+
+
+@pytest.mark.parametrize("option", ["--output", "--image", "--embedding-cache"])
+def test_an_empty_path_is_not_this_folder(option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["generate", "demo", "a red circle", option, ""])
+    assert f"{option} is empty, as a variable is that was not set" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_model_is_not_this_folder(capsys):
+    assert main(["generate", "", "a red circle"]) == 2
+    assert "--model is empty" in capsys.readouterr().err
+
+
+def test_what_is_said_as_a_word_and_as_an_option_is_told(capsys):
+    assert main(["generate", "demo", "one", "-p", "two"]) == 2
+    assert "unexpected 'one'; --prompt said it already" in capsys.readouterr().err
