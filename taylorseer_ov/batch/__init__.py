@@ -4,9 +4,9 @@
 pipeline decide what each line comes to, `identity` tells which lines are the same, and `warned`
 what many are warned of. `manifest` has what is known of every line, and names each picture before
 it is there; `folder` keeps that, the pictures, and what waits for the next model. `sitting` is one
-process at work: it claims lines, draws and publishes them. `run` puts these together, and may be
-ended and called again at any moment. Machines share the work by `shard`, processes at one folder
-by the locks of `files`.
+process at work on its `share`: it claims lines, draws and publishes them. `run` puts these
+together, and may be ended and called again at any moment. Machines share the work by `shard`,
+processes at one folder by the locks of `files`.
 
 Lines are read, checked and drawn some thousands at a time: there may be millions, and a line costs
 the same however many there are.

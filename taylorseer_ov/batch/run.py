@@ -13,7 +13,8 @@ from ..pipelines.tasks import Text2ImagePipeline
 from .checking import Line, LineChecker, Window
 from .folder import BatchFolder
 from .lines import BadLine
-from .sitting import BatchProgress, Outcome, Share, Sitting
+from .share import BatchProgress, Share
+from .sitting import Outcome, Sitting
 from .warned import LineWarnings
 
 
@@ -50,8 +51,9 @@ def run_batch(
 
     The first 10,000 lines are checked before the first is drawn. Of others, of which there may be
     millions, as many are read and checked when it is their turn; bad ones among them are left out.
-    With a `low_memory` pipeline each model is loaded once for 250 lines, and what waits for the
-    next model lies on disk beside the pictures.
+    A line is encoded and written while others are drawn, as many at once as `generate_many` draws;
+    meanwhile the pipeline does nothing else. With a `low_memory` pipeline each model is loaded once
+    for 250 lines, and what waits for the next model lies on disk beside the pictures.
 
     Args:
         pipeline: its configuration holds the settings that a line leaves out.
@@ -60,7 +62,7 @@ def run_batch(
         shard: `(i, n)`: every n-th line only, from the i-th on, counted from 1.
         skip_bad_lines: leave out lines that cannot be drawn instead of raising.
         metadata, format: as `GenerationResult.save` has them; another draws nothing again.
-        stop: asked before every picture whether to end.
+        stop: asked before every picture whether to end, after those that are begun.
         progress: called as `(stage, done, of, seconds_left)` when a line is done. The stage is
             `"draw"`, or one after the other `"pooled"`, `"text"`, `"latents"` and `"decode"`. `of`
             counts the lines read so far where `operator.length_hint(lines)` does not know more.

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..arrays import Arrays
+from ..generation.job import Job
 from ..pictures.formats import Format
 from ..pictures.names import numbered_stems
 from ..pictures.result import GenerationResult
 from ..pipelines.stages import GenerationStages
 from ..pipelines.tasks import Text2ImagePipeline
-from ..warning import collected_warnings
+from ..warning import Warned, collected_warnings
 from .checking import CheckedLine, Window
 from .folder import BatchFolder
 from .manifest import BatchFolderError, Entry
+from .share import BatchProgress, Share, progress_of
 from .warned import LineWarnings
 
 # Of FLUX.1 an encoded prompt takes 8 MiB on the disk until its line is denoised.
 STAGED_AT_ONCE = 250  # lines
 # What each stage before the last makes with little memory, and what it needs.
 STAGES: dict[str, tuple[str, ...]] = {"pooled": (), "text": (), "latents": ("pooled", "text")}
-BatchProgress = Callable[[str, int, int, float], None]
-"""Called as (stage, lines done, of how many, seconds left) when a line is done."""
 
 
 @dataclass(frozen=True)
@@ -47,26 +51,10 @@ class Outcome:
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Share:
-    """Which lines are a process's to draw.
-
-    Attributes:
-        first, shards: every `shards`-th line, from the `first` on, counted from 1.
-        length_hint: how many lines the input has, those of others included; 0 if nobody knows.
-    """
-
-    first: int
-    shards: int
-    length_hint: int
-
-    def has(self, line: CheckedLine) -> bool:
-        """Whether a line is among them."""
-        return line.index % self.shards == self.first - 1
-
-    def after(self, window: Window) -> int:
-        """How many are likely to come after a window."""
-        return 0 if window.is_last else max(0, self.length_hint - window.read) // self.shards
+class _Claimed(NamedTuple):
+    line: CheckedLine
+    number: int
+    claim: ExitStack
 
 
 class Sitting:
@@ -151,8 +139,12 @@ class Sitting:
             made = -1
             while made != self._made and not self._stop():
                 made = self._made
-                for stage in (*STAGES, "decode") if self._stages else ("draw",):
-                    yield from self._each(stage, some, len(lines) - start - len(some) + after)
+                then = len(lines) - start - len(some) + after
+                if self._stages is None:
+                    yield from self._beside_each_other(some, then)
+                    continue
+                for stage in (*STAGES, "decode"):
+                    yield from self._each(stage, some, then)
                 # and again, for lines that other processes have let go of
             self._before += len(some)
 
@@ -170,24 +162,67 @@ class Sitting:
         files = tuple(self._folder.path / name for name in entry.files)
         return Outcome(line.asked.number, status, files, entry.seconds, entry.error)
 
+    def _beside_each_other(self, lines: list[CheckedLine], after: int) -> Iterator[Outcome]:
+        """Draw those that are open and not claimed by another process; write one as others draw."""
+        lines = [line for line in lines if line.key in self._open]
+        claimed: deque[_Claimed] = deque()
+        found: deque[Outcome] = deque()
+        told = progress_of(self._progress, "draw", lines, self._before, after)
+        draw = self._pipeline.draw_many(self._claim(lines, claimed, found), self._stop)
+        with ExitStack() as claims, closing(draw):
+            claims.callback(_let_go, claimed)
+            while True:
+                begin_s = self._drawing_s()
+                with collected_warnings() as warned:
+                    future = next(draw, None)
+                while found:
+                    yield found.popleft()
+                if future is None:
+                    return
+                line, number, claim = claimed.popleft()
+                with claim:
+                    outcome = self._drawn(line, future, warned)
+                self._made += 1
+                told(number, line, self._drawing_s() - begin_s)
+                yield outcome
+
+    def _claim(
+        self, lines: list[CheckedLine], claimed: deque[_Claimed], found: deque[Outcome]
+    ) -> Iterator[Job]:
+        """Claim one line after the other, and hand on the jobs of those that are not done."""
+        for number, line in enumerate(lines, 1):
+            with ExitStack() as claim:
+                if not claim.enter_context(self._folder.claim(line.key)):
+                    continue
+                entry = self._folder.entry(line.entry)
+                if self._folder.is_done(entry):
+                    found.append(self._settle(line, "present", entry))
+                    continue
+                claimed.append(_Claimed(line, number, claim.pop_all()))
+            yield line.job
+
+    def _drawn(
+        self, line: CheckedLine, drawn: Future[GenerationResult], warned: list[Warned]
+    ) -> Outcome:
+        error = drawn.exception()
+        if isinstance(error, Exception):  # the other lines are drawn all the same
+            return self._fail(line, self._folder.entry(line.entry), error)
+        self._warnings.add(line.asked.number, warned)
+        self._warnings.tell_new()
+        return self._publish(line, drawn.result())
+
     def _each(self, stage: str, lines: list[CheckedLine], after: int) -> Iterator[Outcome]:
         """Do a stage of all of some lines that are open and not claimed by another process."""
         lines = [line for line in lines if line.key in self._open]
-        work = sum(line.work for line in lines)
-        left = work + after * work / max(1, len(lines))
-        pace = _Pace()
+        told = progress_of(self._progress, stage, lines, self._before, after)
         for number, line in enumerate(lines, 1):
             if self._stop():
                 return
-            left -= line.work
             made, begin_s = self._made, self._drawing_s()
             with self._folder.claim(line.key) as mine:
                 outcome = self._do(stage, line) if mine else None
             if self._made > made:
-                pace.add(line.work, self._drawing_s() - begin_s)
-                if self._progress is not None:
-                    done, of = self._before + number, self._before + len(lines) + after
-                    self._progress(stage, done, of, left * pace.seconds)
+                told(number, line, self._drawing_s() - begin_s)
             if outcome is not None:
                 yield outcome
 
@@ -236,35 +271,18 @@ class Sitting:
 
     def _make(self, stage: str, line: CheckedLine) -> Arrays | GenerationResult | None:
         """What a stage of a line makes, None if it is made already, or what it needs is not."""
-        folder, draft = self._folder, line.draft
-        if self._stages is None:
-            return self._pipeline.draw(line.job)
+        folder, draft, stages = self._folder, line.draft, self._stages
+        assert stages is not None
         if stage == "decode":
             latents = folder.kept(draft, "latents")
-            return None if latents is None else self._stages.finish(line.job, latents)
+            return None if latents is None else stages.finish(line.job, latents)
         if folder.has(draft, stage) or folder.has(draft, "latents"):
             return None
         needed = {name: folder.kept(draft, name) for name in STAGES[stage]}
         found = {name: arrays for name, arrays in needed.items() if arrays is not None}
-        return self._stages.make(stage, line.job, found) if found.keys() == needed.keys() else None
+        return stages.make(stage, line.job, found) if found.keys() == needed.keys() else None
 
 
-class _Pace:
-    """Seconds that a unit of work takes, without the first line if possible: it warms up."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-        self._work, self._spent_s = 0, 0.0
-
-    def add(self, work: int, seconds: float) -> None:
-        """Count a line."""
-        if self._first is None:
-            self._first = work, seconds
-        else:
-            self._work, self._spent_s = self._work + work, self._spent_s + seconds
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of a unit, of the lines so far."""
-        work, seconds = (self._work, self._spent_s) if self._work else (self._first or (1, 0.0))
-        return seconds / work
+def _let_go(claimed: Iterable[_Claimed]) -> None:
+    for left in claimed:  # not begun, or drawn and not published: another sitting draws it
+        left.claim.close()

@@ -62,6 +62,13 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     options.add_settings_options(parser)
     caching.add_cache_options(parser)
     options.add_pipeline_options(parser)
+    parser.add_argument(
+        "--streams",
+        type=int,
+        default=1,
+        metavar="N",
+        help="pictures to denoise at once, for more of them in the same time (default: 1)",
+    )
     parser.set_defaults(run=run, by_words=("model", "prompts"))
     return parser
 
@@ -76,13 +83,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     with _opened(arguments.prompts) as file:
         lines = _Prompts(file, arguments.prompts, arguments.allow_empty)
         options.writable_folder(arguments.output_dir, "--output-dir")
-        pipeline = options.make_pipeline(arguments)
+        pipeline = options.make_pipeline(arguments, streams=arguments.streams)
         usual = pipeline.get_generation_config()
         settings = options.settings_of(arguments) | caching.cache_of(arguments, usual.cache)
         if arguments.seed is not None:
             settings["rng_seed"] = arguments.seed
         pipeline.set_generation_config(usual.updated(settings))
-        with stop_on_interrupt("finishing this picture") as stop:
+        with stop_on_interrupt("finishing the pictures that are begun") as stop:
             counts = in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
             return _summarize(counts, arguments.output_dir, console, stop())
 

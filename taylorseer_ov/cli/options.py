@@ -151,16 +151,17 @@ def check_model(name: str) -> None:
 
 
 def make_pipeline(
-    arguments: argparse.Namespace, backend: Backend | None = None
+    arguments: argparse.Namespace, backend: Backend | None = None, *, streams: int = 1
 ) -> Text2ImagePipeline:
     """Make the pipeline that the options describe, its models not yet loaded.
 
     Args:
         backend: instead of the one they name.
+        streams: as the pipeline takes it.
     """
     from ..pipelines.tasks import Text2ImagePipeline
 
-    return Text2ImagePipeline(**pipeline_arguments(arguments, backend))
+    return Text2ImagePipeline(**pipeline_arguments(arguments, backend), streams=streams)
 
 
 def pipeline_arguments(

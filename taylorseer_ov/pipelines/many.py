@@ -8,6 +8,7 @@ a picture what is drawn beside it.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
@@ -18,6 +19,7 @@ from ..generation.job import Choice, Job
 from ..generation.settings import GenerationSettings
 from ..newer_typing import Unpack
 from ..pictures.result import GenerationResult
+from ..warning import Warned, collected_warnings, warn
 from .base import FluxPipeline
 from .in_order import InOrder
 
@@ -167,18 +169,33 @@ class ManyPipeline(FluxPipeline):
         sizes: dict[int, tuple[int, int]] = {}
         self._sizes = sizes
 
-        def draw(asked: Job | Exception) -> GenerationResult:
-            job = _or_raise(asked)
+        told: deque[list[Warned]] = deque()
+
+        def draw(item: tuple[Job | Exception, list[Warned]]) -> GenerationResult:
+            job, warned = _or_raise(item[0]), item[1]
             sizes[threading.get_ident()] = job.settings.size
             choice = self._backends.choose(job)
             if choice.backend != CHOICE.backend:
                 choice = CHOICE
-            with self._alone.joined():
-                return self._drawn(_ended_by(job, work.over), self._backends.load_python(), choice)
+            with self._alone.joined(), collected_warnings() as found:
+                try:
+                    backend = self._backends.load_python()
+                    return self._drawn(_ended_by(job, work.over), backend, choice)
+                finally:
+                    warned.extend(found)
+
+        def items() -> Iterator[tuple[Job | Exception, list[Warned]]]:
+            for job in self._loaded(self._taken(jobs)):
+                told.append([])
+                yield job, told[-1]
 
         # one more than denoise at once, and while results are used there is something to begin
         work = InOrder(draw, streams + 1, 2 * streams + 1, stop)
-        return work.results(self._loaded(self._taken(jobs)))
+        with closing(work.results(items())) as drawn:
+            for future in drawn:
+                for warning in told.popleft():  # in the thread, and at the line, that is to see it
+                    warn(*warning)
+                yield future
 
     def _taken(self, jobs: Iterable[Job | Exception]) -> Iterator[Job | Exception]:
         """Take jobs in whichever thread asks for results."""
@@ -194,7 +211,11 @@ class ManyPipeline(FluxPipeline):
         """Load the models for the first job, in the thread that is to see warnings of it."""
         for job in jobs:
             if isinstance(job, Job):
-                self._backends.load(CHOICE.backend, job.settings)
+                try:
+                    self._backends.load(CHOICE.backend, job.settings)
+                except Exception as error:
+                    yield error
+                    continue
             yield job
 
     def _known_size(self) -> tuple[int | None, int | None]:

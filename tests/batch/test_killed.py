@@ -190,7 +190,7 @@ def test_ctrl_c_stops_after_a_picture_and_says_how_to_go_on(prompts, tmp_path, q
         output, error = batch.communicate()
     assert first.startswith("line 1: ")
     assert batch.returncode == 130
-    assert "finishing this picture; Ctrl-C again stops at once" in error
+    assert "finishing the pictures that are begun; Ctrl-C again stops at once" in error
     assert "stopped: run the same command again to draw what is left" in output
     drawn = len(pictures(folder))
     assert 1 <= drawn < 8

@@ -160,13 +160,14 @@ def texts_of(caught, category):
 
 def test_what_drawing_warns_of_is_told_once_too(tmp_path):
     own = Text2ImagePipeline(demo_model_path(), backend="python", **F32)
-    draw = own.draw
+    backend = own.backends.load_python()
+    generate = backend.generate
 
-    def draw_and_warn(job):
+    def generate_and_warn(job):
         warn("the disk is nearly full", ResourceWarning)
-        return draw(job)
+        return generate(job)
 
-    own.draw = draw_and_warn
+    backend.generate = generate_and_warn
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         list(run_batch(own, [line(seed=seed) for seed in range(3)], tmp_path))

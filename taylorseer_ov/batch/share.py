@@ -1,0 +1,77 @@
+"""Which lines are a process's to draw, and how long they will take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+
+from .checking import CheckedLine, Window
+
+BatchProgress = Callable[[str, int, int, float], None]
+"""Called as (stage, lines done, of how many, seconds left) when a line is done."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which lines are a process's to draw.
+
+    Attributes:
+        first, shards: every `shards`-th line, from the `first` on, counted from 1.
+        length_hint: how many lines the input has, those of others included; 0 if nobody knows.
+    """
+
+    first: int
+    shards: int
+    length_hint: int
+
+    def has(self, line: CheckedLine) -> bool:
+        """Whether a line is among them."""
+        return line.index % self.shards == self.first - 1
+
+    def after(self, window: Window) -> int:
+        """How many are likely to come after a window."""
+        return 0 if window.is_last else max(0, self.length_hint - window.read) // self.shards
+
+
+class _Pace:
+    """Seconds that a unit of work takes, without the first line if possible: it warms up."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._work, self._spent_s = 0, 0.0
+
+    def add(self, work: int, seconds: float) -> None:
+        """Count a line."""
+        if self._first is None:
+            self._first = work, seconds
+        else:
+            self._work, self._spent_s = self._work + work, self._spent_s + seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of a unit, of the lines so far."""
+        work, seconds = (self._work, self._spent_s) if self._work else (self._first or (1, 0.0))
+        return seconds / work
+
+
+def progress_of(
+    progress: BatchProgress | None, stage: str, lines: list[CheckedLine], before: int, after: int
+) -> Callable[[int, CheckedLine, float], None]:
+    """Return what is called with a line's number among these, it, and its seconds at its end.
+
+    Args:
+        before, after: lines that came before these, and are likely to come after them.
+    """
+    done = list(accumulate(line.work for line in lines))
+    work = done[-1] if done else 0
+    total = work + after * work / max(1, len(lines))
+    pace = _Pace()
+
+    def tell(number: int, line: CheckedLine, seconds: float) -> None:
+        pace.add(line.work, seconds)
+        if progress is not None:
+            left = (total - done[number - 1]) * pace.seconds
+            progress(stage, before + number, before + len(lines) + after, left)
+
+    return tell
