@@ -29,6 +29,8 @@ OPTIONS = {
     "limit": "--limit",
     "backend": "--backend",
     "embedding_cache": "--embedding-cache",
+    "low_memory": "--low-memory",
+    "streams": "--streams",
 }
 PHRASES = {
     "cache=None": "--cache off",
