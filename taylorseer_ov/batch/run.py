@@ -51,9 +51,8 @@ def run_batch(
 
     The first 10,000 lines are checked before the first is drawn. Of others, of which there may be
     millions, as many are read and checked when it is their turn; bad ones among them are left out.
-    A line is encoded and written while others are drawn, as many at once as `generate_many` draws;
-    meanwhile the pipeline does nothing else. With a `low_memory` pipeline each model is loaded once
-    for 250 lines, and what waits for the next model lies on disk beside the pictures.
+    Lines are drawn as `generate_many` does, and written meanwhile; the pipeline does nothing else.
+    A `low_memory` one loads each model once for 250 lines; what waits for the next is on disk.
 
     Args:
         pipeline: its configuration holds the settings that a line leaves out.
