@@ -153,12 +153,6 @@ class FluxPipeline(AssembledPipeline, OtherModels):
             job, drawn, choice: what was asked of a backend, what it gave, and which one it was.
             total_s: seconds of the whole call, without loading.
         """
-        idle = job.idle_reason(drawn.denoised)
-        if idle is not None:
-            warn(
-                f"caching was inactive, all {job.num_steps} steps ran the transformer: {idle}",
-                InactiveCacheWarning,
-            )
         return self._latest(self._described(job, drawn, choice, total_s))
 
     def _latest(self, result: GenerationResult) -> GenerationResult:
@@ -169,6 +163,13 @@ class FluxPipeline(AssembledPipeline, OtherModels):
     def _described(
         self, job: Job, drawn: Generated, choice: Choice, total_s: float
     ) -> GenerationResult:
+        """Give the account of what was drawn, and warn if caching turned out to be of no use."""
+        idle = job.idle_reason(drawn.denoised)
+        if idle is not None:
+            warn(
+                f"caching was inactive, all {job.num_steps} steps ran the transformer: {idle}",
+                InactiveCacheWarning,
+            )
         devices, load_s = self._backends.setup.devices, self._backends.load_s + drawn.load_s
         report = GenerationReport.of(job, drawn, choice, devices, total_s=total_s, load_s=load_s)
         environment = replace(self.environment(job), backend=choice.backend)

@@ -109,15 +109,15 @@ class ManyPipeline(FluxPipeline):
         """Prepare one request after the other, up to the first that cannot be drawn."""
         try:
             for request in requests:
-                yield self._job(request, stop, settings)
+                yield _ended_by(self._job(request, settings), stop)
         except Exception as error:  # raised in its place, after what comes before
             yield error
 
-    def _job(self, request: Any, stop: Callable[[], bool], settings: Mapping[str, Any]) -> Job:
+    def _job(self, request: Any, settings: Mapping[str, Any]) -> Job:
         own = {"prompt": request} if isinstance(request, str) else request
         if not isinstance(own, Mapping):
             raise TypeError(f"a request must be a prompt or a dictionary, got {request!r:.80}")
-        asked = {"stop": stop, **settings, **own}
+        asked = {**settings, **own}
         names = ("prompt", *self._given)
         for name in names:
             if name not in asked:
@@ -237,7 +237,7 @@ def _or_raise(job: Job | Exception) -> Job:
 
 
 def _ended_by(job: Job, over: Callable[[], bool]) -> Job:
-    """Let a job end after its step too when nobody waits for it."""
+    """Let a job end after its step too when `over` says so."""
     stop = job.hooks.stop
 
     def ended() -> bool:

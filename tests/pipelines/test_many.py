@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from taylorseer_ov import (
+    ErrorControl,
     Image2ImagePipeline,
+    InactiveCacheWarning,
     InpaintingPipeline,
     Text2ImagePipeline,
     demo_model_path,
@@ -295,6 +297,23 @@ def test_stop_ends_those_under_way_and_begins_no_other(two_streams):
     results = list(two_streams.generate_many(requests, stop=stopped.is_set, **SHORT))
     assert 1 <= len(results) <= 3
     assert all(result.report.interrupted for result in results)
+
+
+def test_stop_ends_a_picture_that_has_a_stop_of_its_own(pipeline):
+    asked = []
+    request = {"prompt": PROMPT, "stop": lambda: asked.append(1)}
+    (result,) = pipeline.generate_many([request], stop=lambda: bool(asked), **SHORT)
+    assert result.report.interrupted
+    assert len(result.report.step_s) == 2  # `stop` is asked first
+
+
+def test_warnings_of_other_threads_point_at_who_asks(two_streams):
+    with pytest.warns(InactiveCacheWarning, match="all 5 steps ran the transformer") as caught:
+        for _ in two_streams.generate_many(
+            [PROMPT] * 2, cache=ErrorControl(0.1), num_inference_steps=5
+        ):
+            pass
+    assert [warning.filename for warning in caught] == [__file__] * 2
 
 
 LEFT_AT_THE_END = """
