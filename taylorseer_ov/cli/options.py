@@ -175,6 +175,8 @@ def pipeline_arguments(
     properties = properties_of(arguments)
     if properties.get("CACHE_DIR"):  # an empty text keeps nothing
         writable_folder(Path(properties["CACHE_DIR"]), "--cache-dir")
+    if arguments.embedding_cache is not None:
+        writable_folder(arguments.embedding_cache, "--embedding-cache")
     return {
         "models_path": arguments.model,
         "device": parse_devices("CPU" if arguments.device is None else arguments.device),

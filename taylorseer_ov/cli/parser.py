@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **options)
         for kind in KINDS:
             self.register("type", kind, _Number(kind))
-        self.register("type", Path, _path)
+        self.register("type", Path, read_path)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, and leave with the status of misuse."""
@@ -85,7 +85,7 @@ class _Number:
             raise argparse.ArgumentTypeError(f"must be {KINDS[self._kind]}, got {text!r}") from None
 
 
-def _path(text: str) -> Path:
+def read_path(text: str) -> Path:
     """Read a path; of an empty one pathlib makes the present folder."""
     if not text:
         raise argparse.ArgumentTypeError("is empty, as a variable is that was not set")

@@ -25,6 +25,7 @@ from typing import Any
 from ..checks import nearest
 from .caching import CHOICES
 from .console import MisuseError
+from .parser import read_path
 from .properties import OPTIONS, read_value
 
 MOST_BYTES = 1 << 15  # names with thousands of dots take seconds in more
@@ -198,7 +199,7 @@ def _item(action: argparse.Action, value: Any) -> Any:
     if kind in (int, float):
         return _of_kind(kind, value)
     given = _of_kind(str, value)
-    read = given if kind is None else kind(given)
+    read = given if kind is None else read_path(given) if kind is Path else kind(given)
     if action.choices is not None and read not in action.choices:
         raise MisuseError(f"must be one of {', '.join(action.choices)}, got {value!r}")
     return read

@@ -52,3 +52,21 @@ def test_an_empty_model_is_not_this_folder(capsys):
 def test_what_is_said_as_a_word_and_as_an_option_is_told(capsys):
     assert main(["generate", "demo", "one", "-p", "two"]) == 2
     assert "unexpected 'one'; --prompt said it already" in capsys.readouterr().err
+
+
+def test_an_empty_path_in_a_file_of_settings_is_not_this_folder(tmp_path, capsys):
+    file = tmp_path / "set.toml"
+    file.write_text('output = ""\n')
+    assert main(["generate", "demo", "a red circle", "--settings", str(file)]) == 2
+    assert "line 1: output is empty" in capsys.readouterr().err
+
+
+def test_an_embedding_cache_that_cannot_be_is_told_before_anything_is_shown(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    command = ["generate", "demo", "a", "-o", str(tmp_path), "--embedding-cache", str(file)]
+    assert main(command) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert "choose another --embedding-cache" in said.err
+    assert not said.out
