@@ -168,14 +168,13 @@ class ManyPipeline(FluxPipeline):
         streams = self._backends.setup.memory.streams
         sizes: dict[int, tuple[int, int]] = {}
         self._sizes = sizes
-
         told: deque[list[Warned]] = deque()
 
         def draw(item: tuple[Job | Exception, list[Warned]]) -> GenerationResult:
             job, warned = _or_raise(item[0]), item[1]
             sizes[threading.get_ident()] = job.settings.size
             choice = self._backends.choose(job)
-            if choice.backend != CHOICE.backend:
+            if choice.backend != CHOICE.backend:  # as it may be, for both draw the same
                 choice = CHOICE
             with self._alone.joined(), collected_warnings() as found:
                 try:
@@ -191,11 +190,14 @@ class ManyPipeline(FluxPipeline):
 
         # one more than denoise at once, and while results are used there is something to begin
         work = InOrder(draw, streams + 1, 2 * streams + 1, stop)
-        with closing(work.results(items())) as drawn:
-            for future in drawn:
-                for warning in told.popleft():  # in the thread, and at the line, that is to see it
-                    warn(*warning)
-                yield future
+        try:
+            with closing(work.results(items())) as drawn:
+                for future in drawn:
+                    for warning in told.popleft():  # in the thread that is to see it
+                        warn(*warning)
+                    yield future
+        finally:
+            sizes.clear()  # other threads may be given these numbers
 
     def _taken(self, jobs: Iterable[Job | Exception]) -> Iterator[Job | Exception]:
         """Take jobs in whichever thread asks for results."""
