@@ -33,7 +33,7 @@ def write_new(path: Path, data: bytes, scratch: Path | None = None) -> None:
     Raises:
         FileExistsError: if the name is taken, which is left as it is.
     """
-    with _temporary(data, scratch or path.parent) as temporary:
+    with _temporary(data, path, scratch or path.parent) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -55,7 +55,7 @@ def write_over(path: Path, data: bytes | Iterable[bytes], scratch: Path | None =
         data: all of it, or one piece after the other.
         scratch: as in `write_new`.
     """
-    with _temporary(data, scratch or path.parent) as temporary:
+    with _temporary(data, path, scratch or path.parent) as temporary:
         _replace(temporary, path)
     _flush_folder(path.parent)
 
@@ -123,14 +123,19 @@ def writable_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def _temporary(data: bytes | Iterable[bytes], folder: Path) -> Iterator[Path]:
+def _temporary(data: bytes | Iterable[bytes], target: Path, folder: Path) -> Iterator[Path]:
     path = folder / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines([data] if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines([data] if isinstance(data, bytes) else data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.filename is None:  # as when a disk is full
+                error.filename = str(target)
+            raise
         yield path
     finally:
         path.unlink(missing_ok=True)
