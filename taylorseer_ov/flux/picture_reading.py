@@ -43,6 +43,8 @@ def read_picture(name: str, source: Any) -> Image:
         return _in_8_bits(name, source)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        if path.is_dir():
+            raise FileNotFoundError(f"{name}: {str(path)!r} is a folder, not a picture")
         if not path.is_file():
             raise FileNotFoundError(f"{name}: there is no file {str(path)!r}")
         return _read_file(f"{name}: {str(path)!r}", path)

@@ -139,3 +139,8 @@ def test_what_cannot_be_drawn_from_is_refused_before_models_load(
     monkeypatch.setattr("taylorseer_ov.pipelines.backends.Backends.load", load)
     assert main(["generate", "demo", STAR, *options]) == 2
     assert f"taylorseer-ov: error: {message}" in capsys.readouterr().err
+
+
+def test_a_folder_in_place_of_a_picture_is_said_to_be_one(tmp_path, capsys):
+    assert main(["generate", "demo", "a red circle", "--image", str(tmp_path)]) == 2
+    assert "is a folder, not a picture" in capsys.readouterr().err
