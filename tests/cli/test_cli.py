@@ -100,7 +100,7 @@ def test_a_picture_drawn_again_keeps_its_cache_where_no_option_changes_it(tmp_pa
 
 
 THREE_PROMPTS = "a large red star on blue\n\na small white circle on black\n" + PROMPT
-CALIBRATION = ["--steps", "10", "--runs", "5"]
+CALIBRATION = ["--steps", "7", "--runs", "4"]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_calibrate_keeps_what_it_learns_in_the_user_s_folder(prompts, user_folde
     assert content_of(demo_model_path()) == before
     (path,) = user_folder.rglob("cache_plans.json")
     written = json.loads(path.read_text())
-    assert [plan["plan"]["mask"].count("C") for plan in written["plans"]] == [5]
+    assert [plan["plan"]["mask"].count("C") for plan in written["plans"]] == [4]
     told = capsys.readouterr()
     assert "dB held out" in told.out
     assert f"wrote {path}" in told.out
