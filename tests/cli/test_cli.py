@@ -16,6 +16,8 @@ from taylorseer_ov.cli.console import Console
 from tests.cli.common import generate, pixels
 from tests.common import PROMPT, run_sample
 
+pytestmark = pytest.mark.usefixtures("demo_model_is_loaded_once")
+
 QUICK = ["--steps", "9", "--disable-cache-before-step", "2", "--disable-cache-after-step", "-1"]
 QUICK_CACHE = TaylorSeerCacheConfig(3, 2, -1)  # what these options make of the default
 INTERVAL = ["--cache-interval", "4"]
