@@ -5,7 +5,6 @@ No model is loaded, and nothing in a model folder is executed.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..generation.settings import ImageGenerationConfig, is_default_cache, model
 from ..generation.setup import MemoryOptions
 from ..pipelines.native_limits import settings_obstacle
 from ..pipelines.task_defaults import DRAWING, FILLING
+from ..warning import collected_warnings
 from .finding import Diagnosis, Finding, examine
 from .machine import GIGABYTE, Machine, check_devices, check_disk, check_packages
 from .model_check import check_extras, check_folder, stored_weights
@@ -107,8 +107,7 @@ def _describe_generation(path: Path, machine: Machine, asked: dict[str, Any]) ->
         usual = FILLING if folder.is_fill else DRAWING
         settings = model_defaults(folder.path, folder.defaults, usual).updated(asked)
         sigmas = folder.sigmas(settings.num_inference_steps, *settings.size)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with collected_warnings() as caught:
             is_default = is_default_cache(settings, asked, usual)
             decision = resolve_cache(
                 settings.cache, Occasion(sigmas), folder, is_default=is_default
@@ -118,8 +117,8 @@ def _describe_generation(path: Path, machine: Machine, asked: dict[str, Any]) ->
         return
     yield from _check_memory(folder, machine, settings)
     plan = decision.cache
-    for warning in caught:
-        yield Finding.of_message("caching", warning.message, "warning")
+    for message, _ in caught:
+        yield Finding.of_message("caching", message, "warning")
     if not isinstance(plan, CachePlan):
         yield Finding("caching", "ok", f"decided while drawing by {decision.name}")
     elif not (caught and plan.is_uncached):  # of which a warning has told

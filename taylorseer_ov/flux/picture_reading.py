@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 64 * 10**6  # of a picture that is read; its file may be small all the same
 TOO_LARGE = f"has over {MOST_PIXELS // 10**6} million pixels; make the picture smaller first"
+
+# the filters of warnings are all threads': two that change them at once leave them changed
+_FILTERING = threading.Lock()
 
 
 def read_picture(name: str, source: Any) -> Image:
@@ -78,7 +82,7 @@ def _decoding(name: str) -> Iterator[None]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
+        with _FILTERING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Image.DecompressionBombError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..generation.environment import Environment
 from ..generation.job import Job, Preparing
 from ..generation.report import GenerationReport
 from ..generation.settings import ImageGenerationConfig
+from ..warning import collected_warnings
 from .formats import read_texts
 from .texts import MOST_TEXT, PARAMETERS_KEY, RECIPE_KEY
 
@@ -132,8 +132,7 @@ class Recipe:
         if self.interrupted:
             sentences.append("it was stopped before its last step, here all steps are taken")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with collected_warnings():  # and told to nobody: a job is prepared only to compare
                 settings = self.settings()
                 job = pipeline.prepare(settings.pop("prompt"), *pictures, **settings)
             here = pipeline.environment(job)

@@ -1,6 +1,8 @@
 """Pictures and masks are read from what people have and brought to size, or refused."""
 
 import struct
+import threading
+import warnings
 import zlib
 
 import numpy as np
@@ -34,6 +36,34 @@ def test_every_kind_of_picture_is_read(png):
         assert initial.mask_image is None
         assert initial.size == (32, 48)
         assert np.array_equal(initial.pixels, PIXELS[None])
+
+
+def test_two_threads_that_read_leave_the_filters_of_warnings_as_they_were(png, monkeypatch):
+    """Each of them ignores what its decoder warns of, and the filters are all threads'."""
+    opened = Image.open
+    first_came, second_came, first_left = (threading.Event() for _ in range(3))
+
+    def open_slowly(path):
+        if threading.current_thread() is first:
+            first_came.set()
+            second_came.wait(0.3)
+        else:
+            second_came.set()
+            first_left.wait(0.3)
+        return opened(path)
+
+    def read_first():
+        read(png)
+        first_left.set()
+
+    monkeypatch.setattr(Image, "open", open_slowly)
+    before = list(warnings.filters)
+    first = threading.Thread(target=read_first)
+    first.start()
+    first_came.wait()
+    read(png)
+    first.join()
+    assert warnings.filters == before
 
 
 def test_every_kind_of_mask_is_read(tmp_path):
