@@ -11,6 +11,6 @@ that steer a terminal, too long a time, too much memory, something written where
 something given that has changed, half a file that was left.
 
 `hostile` has values and ways to damage bytes, `folders`, `pictures` and `requests` make cases of
-them, `cases` one from its number, `watching` runs it in a process of its own and judges its end.
-Needs Linux.
+them, `cases` one from its number, `watching` runs it in a process of its own and judges its end,
+`running` does so with many. Needs Linux.
 """
