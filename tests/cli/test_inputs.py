@@ -44,10 +44,11 @@ def test_the_picture_of_the_library_is_drawn(masked, inputs):
 
 
 def differences(capsys, *options):
-    """The warnings of a command, of which each is to be about a difference."""
+    """The warnings of a command, each of a difference but for that of the inputs' small size."""
     assert main(["generate", "--json", *map(str, options)]) == 0
     events = map(json.loads, capsys.readouterr().out.splitlines())
     told = [event["message"] for event in events if event["event"] == "warning"]
+    told = [message for message in told if not message.startswith("this model was trained on")]
     assert all(message.startswith("not the same picture bit for bit: ") for message in told)
     return [message.partition(": ")[2] for message in told]
 
