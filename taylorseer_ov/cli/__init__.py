@@ -41,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     A command may return a status of its own.
     """
     _print_every_character()
-    arguments = parse(argv)
+    try:
+        arguments = parse(argv)
+    except MisuseError as error:
+        words = sys.argv[1:] if argv is None else argv
+        Console(json="--json" in words, quiet="--quiet" in words).fail(str(error), MISUSE)
+        return MISUSE
     console = Console(json=arguments.json, quiet=arguments.quiet)
     with end_on_interrupt(), warnings.catch_warnings():
         warnings.simplefilter("default")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..checks import nearest
+from .console import MisuseError
 
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 SENTENCES = {
@@ -31,7 +32,11 @@ class Parser(argparse.ArgumentParser):
         self.register("type", Path, read_path)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, and leave with the status of misuse."""
+        """Say what is wrong in one line.
+
+        Raises:
+            MisuseError: with that line.
+        """
         about = re.fullmatch(r"argument ([^ :]+): (.*)", message, re.DOTALL)
         if about:
             names, wrong = about[1].split("/"), about[2]
@@ -40,10 +45,9 @@ class Parser(argparse.ArgumentParser):
         missing = message.removeprefix("the following arguments are required: ")
         if missing != message:
             message = f"missing: {missing}"
-        self.exit(
-            2,
-            f"taylorseer-ov: error: {message}; see {self.prog} --help\n".replace("?; see", "? See"),
-        )
+        see = "See" if message.endswith("?") else "see"
+        end = " " if message.endswith("?") else "; "
+        raise MisuseError(f"{message}{end}{see} {self.prog} --help")
 
     def refuse_unknown(self, typed: list[str]) -> NoReturn:
         """Say that there is no such option, and which one may have been meant."""

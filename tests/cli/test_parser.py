@@ -1,5 +1,7 @@
 """What argparse refuses: one line with the value, what is allowed and what was meant."""
 
+import json
+
 import pytest
 
 from taylorseer_ov.cli import main
@@ -26,20 +28,24 @@ from taylorseer_ov.cli import main
     ],
 )
 def test_a_refusal_is_one_line(words, sentence, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(words.split())
+    assert main(words.split()) == 2
     error = capsys.readouterr().err
-    assert stopped.value.code == 2
     assert error.startswith("taylorseer-ov: error: ")
     assert error.count("\n") == 1
     assert sentence in error
 
 
+def test_programs_get_an_event_for_it(capsys):
+    assert main(["generate", "demo", "a", "--json", "--seed", "x"]) == 2
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["status"]) == ("error", 2)
+    assert "--seed must be a whole number, got 'x'" in event["message"]
+
+
 @pytest.mark.parametrize("option", ["--output", "--image", "--embedding-cache"])
 def test_an_empty_path_is_not_this_folder(option, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit):
-        main(["generate", "demo", "a red circle", option, ""])
+    assert main(["generate", "demo", "a red circle", option, ""]) == 2
     assert f"{option} is empty, as a variable is that was not set" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
