@@ -22,7 +22,8 @@ def options_of(command):
 
 
 def test_every_option_that_is_named_can_be_typed():
-    assert set(OPTIONS.values()) <= options_of("calibrate") | options_of("generate")
+    commands = ("generate", "batch", "calibrate")
+    assert set(OPTIONS.values()) <= set().union(*map(options_of, commands))
     assert set(NATIVE_OPTIONS) <= set(OPTIONS)
 
 
