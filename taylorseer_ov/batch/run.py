@@ -52,7 +52,9 @@ def run_batch(
     The first 10,000 lines are checked before the first is drawn. Of others, of which there may be
     millions, as many are read and checked when it is their turn; bad ones among them are left out.
     Lines are drawn as `generate_many` does, and written meanwhile; the pipeline does nothing else.
-    A `low_memory` one loads each model once for 250 lines; what waits for the next is on disk.
+    A `low_memory` one loads each model once for 250 lines; what waits for the next is on disk. What
+    `generate` would warn of comes with the line's number; what many lines are warned of comes once,
+    with their count.
 
     Args:
         pipeline: its configuration holds the settings that a line leaves out.
@@ -73,10 +75,6 @@ def run_batch(
         BadLinesError: if lines among the first 10,000 cannot be drawn, and are not to be skipped.
         BatchFolderError: if the folder has another program's `manifest.jsonl`, or is damaged.
         ValueError: for a shard that there is none of, or another format.
-
-    Warns:
-        as `generate` does, with the line's number; what many lines are warned of once, with their
-            count.
     """
     first, shards = shard
     whole_number("the number of shards", shards, 1)
