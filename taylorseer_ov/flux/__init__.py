@@ -8,11 +8,11 @@ tokens (`latents`), pictures that are given (`picture_reading`), to start from (
 `starting_point`), and what of them goes over what was drawn (`overlay`). The parts are compiled for
 a `Place`, a device and properties that `pipelines.models` chooses: text encoders and transformer
 (`parts`), tokenizers (`tokenizer`), the autoencoder whole (`vae`) or in tiles (`tiled_vae`,
-`tiling`). Those who put a pipeline together have the parts as openvino_genai does (`part_models`).
-What prompts were encoded to is kept by `embedding_cache`, what was compiled for GPUs by
-`compiled_models`, among the user's `kept_files`; `devices` tells what OpenVINO knows of them,
-`device_properties` what they do not take, `streams` how one computes several pictures at once, and
-`one_thread` where its bfloat16 is dangerous. Nothing here knows of caching: a velocity is whatever
+`tiling`). Those who put a pipeline together have the parts as openvino_genai does (`part_models`,
+`part_folders`). What prompts were encoded to is kept by `embedding_cache`, what was compiled for
+GPUs by `compiled_models`, among the user's `kept_files`; `devices` tells what OpenVINO knows of
+them, `device_properties` what they do not take, `streams` how one computes several pictures at
+once, and `one_thread` where its bfloat16 is dangerous. Nothing here knows of caching: a velocity is whatever
 is called as `velocity(latents, sigma)`.
 
 What a small model was trained on is in a file of its folder (`trained_on`).

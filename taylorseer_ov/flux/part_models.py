@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..checks import whole_number
-from ..model_files import ModelFolderError, read_json
 from ..native_names import native
 from ..newer_typing import Self
 from .device_properties import check_properties
 from .devices import check_device, device_text
-from .folder_checks import CONFIGS, check_ir
 from .one_thread import part_properties
+from .part_folders import checked_part
 
 Shape = Mapping[str, int]
 
@@ -110,7 +109,7 @@ class PartModel(metaclass=WithNativeMembers):
         name = type(self).__name__
         if len(devices) > (device is None):
             raise TypeError(f"{name} takes a folder and a device; got {devices!r} too")
-        read = {part: _checked(part, path, name) for part, path in paths.items()}
+        read = {part: checked_part(part, path, name) for part, path in paths.items()}
         self._become(read, None, {}, {})
         device = devices[0] if devices else device
         if device is not None:
@@ -253,48 +252,3 @@ class AutoencoderKL(PartModel):
 def _is_device(value: Any) -> bool:
     """Whether a text is meant as a device, and not as a folder."""
     return isinstance(value, str) and not set(value) & set("/\\") and not Path(value).is_dir()
-
-
-def _checked(part: str, path: Any, name: str) -> Path:
-    """Check the folder of a part, and return it."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{name} takes the folder of the part, got {path!r}")
-    folder = Path(path)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{name}: there is no folder {str(folder)!r}; give MODEL/{part}")
-    if not (folder / "openvino_model.xml").is_file():
-        raise ModelFolderError(f"{name}: {folder} has no openvino_model.xml; give MODEL/{part}")
-    _check_encoder(part, folder, name)
-    check_ir(folder / "openvino_model", part)
-    if part in CONFIGS:
-        CONFIGS[part](folder)
-    if part.startswith("text_encoder"):
-        check_ir(tokenizer_folder(folder) / "openvino_tokenizer", part.replace(*TOKENIZER))
-    return folder
-
-
-def _check_encoder(part: str, folder: Path, name: str) -> None:
-    """Tell the two encoders apart, which take the same input."""
-    config = folder / "config.json"
-    if part in ENCODERS and config.is_file():
-        kind = str(read_json(config).get("model_type"))
-        if any(other in kind for other in ENCODERS.values() if other != ENCODERS[part]):
-            raise ModelFolderError(f"{name}: {folder} is the other encoder's; give MODEL/{part}")
-
-
-ENCODERS = {"text_encoder": "clip", "text_encoder_2": "t5"}  # in a configuration's model_type
-TOKENIZER = "text_encoder", "tokenizer"
-
-
-def tokenizer_folder(encoder: Path) -> Path:
-    """Return the folder of an encoder's tokenizer, which lies beside it: `tokenizer_2`.
-
-    Raises:
-        ModelFolderError: if the encoder's folder has another name than such a one.
-    """
-    if TOKENIZER[0] not in encoder.name:
-        raise ModelFolderError(
-            f"{encoder}: the tokenizer is looked for beside its encoder, under the same name with "
-            "'tokenizer' for 'text_encoder'; call the folder text_encoder or text_encoder_2"
-        )
-    return encoder.with_name(encoder.name.replace(*TOKENIZER, 1))

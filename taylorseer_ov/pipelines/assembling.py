@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..flux.folder import FluxFolder
+from ..flux.part_folders import tokenizer_folder
 from ..flux.part_models import (
     AutoencoderKL,
     CLIPTextModel,
     FluxTransformer2DModel,
     PartModel,
     T5EncoderModel,
-    tokenizer_folder,
 )
 from ..flux.scheduler import Scheduler, as_scheduler
 from ..generation.setup import Backend, Devices, Setup, StaticShape
