@@ -15,8 +15,8 @@ from scripts.benchmarks.quality_page import Example, Shown
 from scripts.demo.judge import PictureJudge, compare
 from scripts.demo.shapes import Scene
 from taylorseer_ov import Text2ImagePipeline, psnr, ssim
-from taylorseer_ov.caching.calibration import likeness
 from taylorseer_ov.caching.recording import FinalLatents
+from taylorseer_ov.caching.trials import likeness
 
 MOST_DB = 100.0
 PAGE_PROMPTS = 5

@@ -25,7 +25,8 @@ decides during the generation, and makes the same rows one at a time.
 | `presets` | plans by name: "high", "balanced", "fast" |
 | `limit` | at most so many forecasts in a row, whatever caches |
 | `occasion` | sigmas, size and guidance scale of the generation that is decided for |
-| `calibration` | learn plans: draw, fit, draw with the fit, choose by the held-out latents |
+| `calibration` | learn plans for a model: what is asked for, checked |
+| `trials` | fit them, draw with the fit, refine it, choose by the held-out latents |
 | `recording` | draw for calibration, in memory that does not grow with the picture |
 | `learned_plan` | `CalibratedPlan`: a learned plan, and what it was learned for |
 | `plans_file` | the file of learned plans, of which those are built that are wanted |

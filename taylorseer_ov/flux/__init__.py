@@ -12,8 +12,8 @@ a `Place`, a device and properties that `pipelines.models` chooses: text encoder
 `part_folders`). What prompts were encoded to is kept by `embedding_cache`, what was compiled for
 GPUs by `compiled_models`, among the user's `kept_files`; `devices` tells what OpenVINO knows of
 them, `device_properties` what they do not take, `streams` how one computes several pictures at
-once, and `one_thread` where its bfloat16 is dangerous. Nothing here knows of caching: a velocity is whatever
-is called as `velocity(latents, sigma)`.
+once, and `one_thread` where its bfloat16 is dangerous. Nothing here knows of caching: a velocity is
+whatever is called as `velocity(latents, sigma)`.
 
 What a small model was trained on is in a file of its folder (`trained_on`).
 

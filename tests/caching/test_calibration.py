@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from taylorseer_ov import CachePlan, Text2ImagePipeline, calibrate
 from taylorseer_ov.caching.cached_velocity import CachedVelocity
 from taylorseer_ov.caching.calibrated_plans import read_plans, write_plans
-from taylorseer_ov.caching.calibration import likeness
 from taylorseer_ov.caching.decision import resolve_cache
 from taylorseer_ov.caching.fit import Inner, fit, gram
 from taylorseer_ov.caching.occasion import Occasion
 from taylorseer_ov.caching.presets import PRESETS, CalibrationWarning
 from taylorseer_ov.caching.recording import SKETCH, Recordable, RecordablePipeline, record
 from taylorseer_ov.caching.schedule import parse_schedule, schedule_text, spread_runs
+from taylorseer_ov.caching.trials import likeness
 from taylorseer_ov.flux.folder import FluxFolder
 from taylorseer_ov.flux.sampling import euler
 from tests.caching.common import learned_plan
