@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..checks import nearest
+from ..checks import nearest, true_or_false
 from ..flux.devices import device_text
 from ..flux.embedding_cache import default_folder
 from ..flux.folder import FluxFolder
@@ -217,9 +217,8 @@ def memory_options(
     streams: int = 1,
 ) -> MemoryOptions:
     """Check what a pipeline is told about memory."""
-    for name, value in (("low_memory", low_memory), ("vae_tiling", vae_tiling)):
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} must be True or False, got {value!r}")
+    low_memory = true_or_false("low_memory", low_memory)
+    vae_tiling = true_or_false("vae_tiling", vae_tiling)
     streams = check_streams(streams)
     if low_memory and streams > 1:
         raise ValueError(

@@ -16,9 +16,9 @@ The way of a generation through the house:
    encoded to; `flux.starting_point` makes the first latents; `flux.sampling.euler` takes the steps
    with a velocity that stands before the transformer and runs it in some of them
    (`caching.cached_velocity`); the VAE decodes. It runs the models of openvino_genai where these
-   are loaded (`native_models`, `native_vae`); else `models` decides where and with which properties
-   our own are compiled, all at once or one at a time; `side_by_side` has two compiled at the same
-   time, and `warming_up` runs each once while it loads.
+   are loaded (`native_models`, `native_vae`, `native_arguments`); else `models` decides where and
+   with which properties our own are compiled, all at once or one at a time; `side_by_side` has two
+   compiled at the same time, and `warming_up` runs each once while it loads.
 5. Back in `base`, `generation.report` makes the account of what was `Generated`, `pictures.recipe`
    keeps how to draw it again, and `pictures.result` is what the caller gets.
 

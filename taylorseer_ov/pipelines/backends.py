@@ -211,7 +211,8 @@ class Backends:
         loaded = self._models.of(self)
         if loaded is not None:
             return _loop(loaded)
-        start_s = self._begin_load()
+        self._require_shape()
+        start_s = time.perf_counter()
         loop = _loop(self._models.use(self, self._make))
         try:
             loop.models.load_all(self.setup.folder.task)  # others may have loaded less
@@ -226,13 +227,12 @@ class Backends:
             return NativeBackend(self.setup, self.tokenizers)
         return PythonBackend(Models(self.setup), self.tokenizers)
 
-    def _begin_load(self) -> float:
+    def _require_shape(self) -> None:
         if self.needs_shape:
             raise ValueError(
                 "an NPU needs fixed shapes: call "
                 "reshape(num_images_per_prompt, height, width, guidance_scale) first"
             )
-        return time.perf_counter()
 
     @property
     def loaded(self) -> str | None:

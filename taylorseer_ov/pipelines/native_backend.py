@@ -16,7 +16,7 @@ outside is mended here; what cannot is an obstacle, and the Python backend does 
 - one picture at a time from a given one: obstacle;
 - Fill is not cached, starts from noise alone whatever the strength, and what its factory makes in
   Python does not run: obstacle;
-- generators that are not of its classes are called by one that is (`_native_generator`);
+- generators that are not of its classes are called by one that is (`native_generator`);
 - LoRA adapters of one call stay for the next: said at every call.
 """
 
@@ -29,13 +29,11 @@ import numpy as np
 
 from ..caching.config import TaylorSeerCacheConfig
 from ..caching.plan import CachePlan
-from ..flux.initial_image import InitialImage
-from ..flux.noise import noise_source
 from ..flux.tokenizer import Tokenizer
-from ..genai import import_openvino_genai
 from ..generation.job import Denoised, Generated, Hooks, Job
 from ..generation.setup import Setup
-from .native_models import NativeModels, drawing_generator
+from .native_arguments import native_generator, native_tensors
+from .native_models import NativeModels
 from .python_backend import PythonBackend
 
 
@@ -63,7 +61,7 @@ class NativeBackend:
         watch = _Watch(job.hooks, plan)
         if job.hooks.progress is not None or job.hooks.stop is not None:
             options["callback"] = watch
-        pictures = pipeline.generate(job.prompt, *_tensors(job.initial), **options)
+        pictures = pipeline.generate(job.prompt, *native_tensors(job.initial), **options)
         if watch.failure is not None:
             raise watch.failure
         start_s = time.perf_counter()
@@ -111,7 +109,7 @@ class NativeBackend:
         if settings.generator is None:
             options["rng_seed"] = settings.rng_seed
         else:
-            options["generator"] = _native_generator(settings.generator)
+            options["generator"] = native_generator(settings.generator)
         return options
 
 
@@ -136,24 +134,3 @@ class _Watch:
         except BaseException as error:  # one that is to end the program, too
             self.failure = error
         return self.failure is not None or self.latents is not None
-
-
-def _native_generator(generator: Any) -> Any:
-    """A generator that openvino_genai takes: one of its own, or one that asks the caller's."""
-    genai = import_openvino_genai()
-    # of a class derived from these it would call nothing
-    if type(generator) in (genai.CppStdGenerator, genai.TorchGenerator):
-        return generator
-    return drawing_generator(genai, noise_source(generator, 0))
-
-
-def _tensors(initial: InitialImage | None) -> list[Any]:
-    """A picture, and its mask if it has one, as openvino_genai takes them."""
-    import openvino as ov
-
-    if initial is None:
-        return []
-    tensors = [ov.Tensor(np.ascontiguousarray(initial.pixels))]
-    if initial.mask_image is not None:
-        tensors.append(ov.Tensor(initial.mask_image[None, ..., None].astype(np.uint8) * 255))
-    return tensors

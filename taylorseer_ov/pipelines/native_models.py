@@ -35,6 +35,7 @@ from ..genai import import_openvino_genai
 from ..generation.job import LoadingTime
 from ..generation.setup import Setup, StaticShape
 from .models import Denoiser, Ids, Models
+from .native_arguments import drawing_generator, native_tensor
 from .native_vae import rounding_vae
 from .side_by_side import one_by_one, way_of_loading
 
@@ -228,7 +229,7 @@ class NativeModels:
         return self._decode
 
     def _decode(self, latents: Array) -> Pictures:
-        return np.array(self._vae.decode(_tensor(latents)).data)
+        return np.array(self._vae.decode(native_tensor(latents)).data)
 
     def vae_encoder(self) -> Callable[[Array, Draw], Array]:
         """The encoder of the picture that a generation starts from."""
@@ -238,7 +239,7 @@ class NativeModels:
 
     def _encode(self, picture: Array, draw: Draw) -> Array:
         generator = drawing_generator(self._genai, draw)
-        return np.array(self._vae.encode(_tensor(picture), generator).data)
+        return np.array(self._vae.encode(native_tensor(picture), generator).data)
 
 
 class NativeTransformer:
@@ -258,26 +259,11 @@ class NativeTransformer:
         """Set the conditioning: text (N, L, D), pooled (N, P), image_ids (tokens, 3)."""
         guidance = guidance_scale if self._guidance_embeds else None
         for name, value in lasting_inputs(text, pooled, image_ids, guidance).items():
-            self._transformer.set_hidden_states(name, _tensor(value))
+            self._transformer.set_hidden_states(name, native_tensor(value))
         self._train_timesteps = train_timesteps
 
     def __call__(self, latents: Array, sigma: np.float32) -> Array:
         """Return the velocity (N, tokens, channels): a view that the next call overwrites."""
-        inputs = _tensor(latents), _tensor(timestep(sigma, self._train_timesteps))
+        inputs = native_tensor(latents), native_tensor(timestep(sigma, self._train_timesteps))
         velocity: Array = self._transformer.infer(*inputs).data
         return velocity
-
-
-def _tensor(array: Array) -> Any:
-    import openvino as ov
-
-    return ov.Tensor(np.ascontiguousarray(array))
-
-
-def drawing_generator(genai: Any, draw: Draw) -> Any:
-    """Return a generator of openvino_genai that draws what ours does."""
-
-    def randn_tensor(self: Any, shape: Any) -> Any:
-        return _tensor(draw(tuple(shape)))
-
-    return type("Drawing", (genai.Generator,), {"randn_tensor": randn_tensor})()

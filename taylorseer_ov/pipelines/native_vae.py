@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 
 from ..flux.folder import FluxFolder
+from ..flux.vae import round_to_nearest
 
 
 def rounding_vae(genai: Any, folder: FluxFolder, encodes: bool) -> Any:
     """Load a VAE whose decoder's pixels are rounded; see `vae.round_to_nearest`."""
-    import openvino as ov
-
-    from ..flux.vae import round_to_nearest
-
     core = ov.Core()
     decoder = folder.part("vae_decoder")
     models = [round_to_nearest(core.read_model(decoder / "openvino_model.xml"))]
@@ -26,10 +24,8 @@ def rounding_vae(genai: Any, folder: FluxFolder, encodes: bool) -> Any:
     return genai.AutoencoderKL(*serialized, genai.AutoencoderKL.Config(decoder / "config.json"))
 
 
-def _serialized(model: Any) -> tuple[str, Any]:
+def _serialized(model: ov.Model) -> tuple[str, Any]:
     """A model as its description and its weights."""
-    import openvino as ov
-
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "model.xml"
         ov.serialize(model, xml)
