@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .waiting import Waiting
 
 GIVEN = ("image", "mask_image")  # that are drawn from
+MOST_IMAGES = 1000
 ASKED = {"width", "height", "rng_seed"}  # settings that are looked at before anything is drawn
 
 
@@ -125,8 +126,11 @@ def _count(arguments: argparse.Namespace) -> int:
             f"--num-images {count} counts on from one --seed; {len(seeds)} of them are as many "
             "pictures already"
         )
-    if count < 1:
-        raise MisuseError(f"--num-images must be at least 1, got {count}")
+    if not 1 <= count <= MOST_IMAGES:
+        raise MisuseError(
+            f"--num-images must be from 1 to {MOST_IMAGES}, got {count}; for more there is "
+            "taylorseer-ov batch, which can be stopped and goes on where it was"
+        )
     return int(count)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,8 +85,28 @@ def save(
     """Write the pictures and say so."""
     if arguments.of_several is not None:
         result = result.at(arguments.of_several)
-    paths = result.save(target, not arguments.no_metadata, arguments.format)
+    paths = _written(result, target, arguments)
     console.say(in_options(str(result.report)))
     for path in paths:
         console.say(f"wrote {path}")
         console.event("picture", path=str(path), report=result.report.to_dict())
+
+
+def _written(
+    result: GenerationResult, target: Path, arguments: argparse.Namespace
+) -> Sequence[Path]:
+    """Write the pictures; if the disk fills up, where the system keeps what is temporary.
+
+    Raises:
+        OSError: in that case too, with the names they have there.
+    """
+    metadata, format = not arguments.no_metadata, arguments.format
+    try:
+        return result.save(target, metadata, format)
+    except OSError as error:
+        try:
+            kept = result.save(tempfile.mkdtemp(prefix="taylorseer-ov-"), metadata, format)
+        except OSError:
+            raise error from None
+        told = ", ".join(map(str, kept))
+        raise OSError(f"{error}; what was drawn is not lost, it is {told}") from error

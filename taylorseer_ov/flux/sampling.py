@@ -110,7 +110,8 @@ class NoiseLevels:
         if not np.isfinite(levels).all():
             raise ValueError(
                 f"the scheduler's noise levels are not finite with {num_inference_steps} steps and "
-                f"{image_tokens} image tokens: {vars(self)!s:.400}"
+                f"{image_tokens} image tokens; draw fewer pixels, or give the scheduler other "
+                f"options than {vars(self)!s:.400}"
             )
         return levels
 

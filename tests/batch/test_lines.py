@@ -48,6 +48,7 @@ def test_json_lines_have_settings_under_short_names_too():
         (b'{"prompt": "a"', "it is not JSON"),
         (b"[1]", "it is not a JSON object such as"),
         (b'{"seed": 1}', "it has no prompt"),
+        (b'{"prompt": "a", "stepz": 8}', "unknown setting 'stepz'; did you mean 'steps'?"),
         (b'{"prompt": "a", "seed": 1, "rng_seed": 2}', "two names for one setting"),
         (b'{"prompt": "a", "seed": 1, "seed": 2}', "it has a name twice"),
         (b'{"prompt": "a", "image": "in.png"}', "a batch draws from text, and it has 'image'; for"),

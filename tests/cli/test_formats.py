@@ -1,12 +1,16 @@
 """Pictures of the command line: in which format, how many, and drawn again from themselves."""
 
+import errno
 import json
+import os
+import tempfile
 
 import pytest
 from PIL import Image
 
 from taylorseer_ov import Recipe
 from taylorseer_ov.cli import main
+from taylorseer_ov.files import write_numbered
 from tests.common import PROMPT
 
 # few steps, for which the demo model has no calibrated plans
@@ -44,7 +48,8 @@ def test_a_picture_of_any_format_is_told_about_and_drawn_again(name, tmp_path, c
         (["-o", "x.jpg", "--num-images", "2"], "x.jpg is one file, for 2 pictures give a folder"),
         (["-o", "x.webp", "-W", "16384", "-H", "16"], "16384x16 pixels is too large for 'webp'"),
         (["--format", "jpg", "-W", "65536", "-H", "16"], "65536x16 pixels is too large for 'jpg'"),
-        (["--num-images", "0"], "--num-images must be at least 1, got 0"),
+        (["--num-images", "0"], "--num-images must be from 1 to 1000, got 0"),
+        (["--num-images", "1001"], "got 1001; for more there is taylorseer-ov batch"),
         (["--num-images", "3", "--seed", "1", "2"], "--num-images 3 counts on from one --seed; 2"),
         (["--num-images", "2", "--seed", "4294967295"], "from 0 to 4294967295, got 4294967296"),
         (["--seed", "1", "-5"], "--seed must be a whole number from 0 to 4294967295, got -5"),
@@ -100,3 +105,22 @@ def test_several_images_follow_the_seed_and_each_is_drawn_again_alone(tmp_path, 
     assert [pixels(path) for path in sorted((tmp_path / "on").iterdir())] == [
         pixels(path) for path in paths[:2]
     ]
+
+
+def test_a_picture_for_which_the_disk_is_full_is_not_lost(tmp_path, monkeypatch, capsys):
+    """A disk that fills up while it is drawn: it is written where what is temporary is kept."""
+
+    def write(path, data):
+        if path.is_relative_to(tmp_path / "full"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write_numbered(path, data)
+
+    monkeypatch.setattr("taylorseer_ov.pictures.result.write_numbered", write)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    target = tmp_path / "full" / "x.jpg"
+    assert main(["generate", "demo", PROMPT, *QUICK, "--seed", "7", "-o", str(target)]) == 1
+    (kept,) = tmp_path.glob("taylorseer-ov-*/*.png")
+    told = capsys.readouterr().err
+    assert "No space left" in told
+    assert f"what was drawn is not lost, it is {kept}" in told
+    assert Recipe.from_picture(kept).seed == 7
