@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import operator
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -89,4 +92,17 @@ def run_batch(
     folder = BatchFolder(Path(output_dir), f".{format}")
     folder.open()
     sitting = Sitting(pipeline, folder, share, warnings, metadata, format, stop, progress)
-    return sitting.outcomes(chain([window], windows))
+    outcomes = sitting.outcomes(chain([window], windows))
+    _UNDER_WAY.add(outcomes)
+    return outcomes
+
+
+# A program may end with some of them left. What closes them then can no longer import or open.
+_UNDER_WAY = weakref.WeakSet[Generator[Outcome, None, None]]()
+
+
+@atexit.register
+def _close_what_is_left() -> None:
+    for outcomes in list(_UNDER_WAY):
+        with suppress(ValueError):  # a thread that nobody waits for is at it
+            outcomes.close()

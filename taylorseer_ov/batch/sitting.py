@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -87,7 +87,7 @@ class Sitting:
         self._before = 0  # lines that were open in what came before
         self._made = 0  # by this process, of all stages
 
-    def outcomes(self, windows: Iterable[Window]) -> Iterator[Outcome]:
+    def outcomes(self, windows: Iterable[Window]) -> Generator[Outcome, None, None]:
         """Draw as the next outcome is asked for; of each window, tell first of its bad lines."""
         is_damaged = False
         try:

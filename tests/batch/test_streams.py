@@ -1,5 +1,7 @@
 """A batch that draws lines beside each other: the pictures of one by one, however it is ended."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -96,6 +98,33 @@ def test_claims_of_what_is_left_are_let_go_of(two_streams, tmp_path):
     assert_clean(tmp_path)
     assert not [t for t in threading.enumerate() if t.name.startswith("taylorseer_ov")]
     assert set(statuses(run_batch(two_streams, ASKED, tmp_path)).values()) == {"present", "drawn"}
+
+
+LEFT_AT_THE_END = """
+import sys
+from taylorseer_ov import Text2ImagePipeline, run_batch
+pipeline = Text2ImagePipeline("demo", backend="python")
+lines = [{"prompt": "a red circle on black", "seed": seed, "steps": 2} for seed in range(6)]
+outcomes = [run_batch(pipeline, lines, sys.argv[1])]
+outcomes.append(outcomes)
+next(outcomes[0])
+sys.exit(3)
+"""
+
+
+def test_a_program_that_ends_with_lines_left_ends_its_batch(tmp_path):
+    """What still holds the iterator is collected when Python can no longer import or open."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LEFT_AT_THE_END, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "")
+    rows = manifest(tmp_path)
+    assert [row["line"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[0]["status"] == "done"
+    assert_clean(tmp_path)
 
 
 def test_the_command_takes_streams_and_refuses_none(tmp_path, capsys):
