@@ -33,6 +33,7 @@ FEWEST_STEPS = 8
 FEWEST_RUNS = 4
 # With it: calibration refuses fewer.
 FEWEST_CALIBRATED_RUNS = 3
+MOST_TOLD = 6  # kinds of plans that a warning names
 
 
 L = TypeVar("L", CalibratedPlan, WrittenPlan)
@@ -171,12 +172,13 @@ def _warn_of_plans_for_others(
     name: str, runs: int, occasion: Occasion, plans: list[WrittenPlan]
 ) -> None:
     if plans:
-        kinds = dict.fromkeys(str(plan.key) for plan in plans)
+        kinds = list(dict.fromkeys(str(plan.key) for plan in plans))
+        others = f" and {len(kinds) - MOST_TOLD} others" if len(kinds) > MOST_TOLD else ""
         size = occasion.size
         asked = f"{runs} of {occasion.steps} steps" + (f" at {size[1]}x{size[0]}" if size else "")
         warn(
             f"cache={name!r} takes a plan that was not calibrated: of this model's, which are for "
-            f"{', '.join(kinds)}, none fits {asked}; the noise levels differ with steps, size and "
+            f"{', '.join(kinds[:MOST_TOLD])}{others}, none fits {asked}; the noise levels differ with steps, size and "
             "strength",
             CalibrationWarning,
         )
