@@ -178,7 +178,7 @@ def _warn_of_plans_for_others(
         asked = f"{runs} of {occasion.steps} steps" + (f" at {size[1]}x{size[0]}" if size else "")
         warn(
             f"cache={name!r} takes a plan that was not calibrated: of this model's, which are for "
-            f"{', '.join(kinds[:MOST_TOLD])}{others}, none fits {asked}; the noise levels differ with steps, size and "
-            "strength",
+            f"{', '.join(kinds[:MOST_TOLD])}{others}, none fits {asked}; the noise levels "
+            "differ with steps, size and strength",
             CalibrationWarning,
         )
