@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options
 from .console import Console, MisuseError
-from .properties import OPTIONS, properties_of_picture
+from .properties import PROPERTY_OPTIONS, properties_of_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,7 +62,9 @@ def with_recipe(arguments: argparse.Namespace, recipe: Recipe) -> argparse.Names
         )
     properties = properties_of_picture(drawn_by.properties)
     if arguments.device is not None:  # other devices may not know them
-        properties = {name: properties[name] for name in OPTIONS.values() if name in properties}
+        properties = {
+            name: properties[name] for name in PROPERTY_OPTIONS.values() if name in properties
+        }
     properties |= arguments.otherwise.get("property", {})
     text, transformer, vae = drawn_by.devices.values()
     filled = options.with_defaults(
@@ -77,7 +79,7 @@ def with_recipe(arguments: argparse.Namespace, recipe: Recipe) -> argparse.Names
         },
     )
     filled.otherwise = otherwise | {"property": properties}
-    filled.of_several = recipe.index
+    filled.picture_index = recipe.index
     return filled
 
 

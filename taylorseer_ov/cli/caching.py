@@ -20,7 +20,7 @@ NATIVE_OPTIONS = (
     "max_order",
 )
 # what decides is one of these
-CHOICES = (("cache",), ("tolerance",), NATIVE_OPTIONS)
+WAYS_OF_CACHING = (("cache",), ("tolerance",), NATIVE_OPTIONS)
 
 
 def add_cache_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
@@ -130,7 +130,9 @@ def _limited(
 
 def _check_one_choice(arguments: argparse.Namespace) -> None:
     """Refuse options beside others that leave them without effect."""
-    given = [name for names in CHOICES for name in names if getattr(arguments, name) is not None]
+    given = [
+        name for names in WAYS_OF_CACHING for name in names if getattr(arguments, name) is not None
+    ]
     for name in given[1:]:
         if not {given[0], name} <= {*NATIVE_OPTIONS}:
             kind = "an error control" if name == "tolerance" else "TaylorSeer Lite"

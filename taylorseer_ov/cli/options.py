@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .console import MisuseError
 from .devices import parse_devices
-from .properties import properties_of
+from .properties import CHOICES, PROPERTY_OPTIONS, properties_of
 
 if TYPE_CHECKING:
     from ..generation.setup import Backend
@@ -119,7 +119,8 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
         help="CPU, GPU, NPU, ..., or text=CPU,transformer=GPU,vae=GPU (default: CPU)",
     )
     group.add_argument("--backend", choices=("auto", "native", "python"), help="default: auto")
-    group.add_argument("--precision", choices=("f32", "f16", "bf16"), help="default: the device's")
+    precisions = CHOICES[PROPERTY_OPTIONS["precision"]]
+    group.add_argument("--precision", choices=precisions, help="default: the device's")
     group.add_argument("--low-memory", action="store_true", help="hold one model at a time")
     group.add_argument("--vae-tiling", action="store_true", help="decode in overlapping tiles")
     group.add_argument(

@@ -26,7 +26,8 @@ TEXTS = ("CACHE_DIR", "DEVICE_ID")
 LISTED = (*CHOICES, *NUMBERS, *SWITCHES, *TEXTS)
 
 YES_OR_NO = {"YES": True, "TRUE": True, "NO": False, "FALSE": False}
-OPTIONS = {"precision": "INFERENCE_PRECISION_HINT", "cache_dir": "CACHE_DIR"}
+# options that are short for a property
+PROPERTY_OPTIONS = {"precision": "INFERENCE_PRECISION_HINT", "cache_dir": "CACHE_DIR"}
 
 
 def properties_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def properties_of(arguments: argparse.Namespace) -> dict[str, Any]:
         MisuseError: for one that is not KEY=VALUE, has no such value, or is said twice.
     """
     given = read_properties(arguments.property or ())
-    for option, name in OPTIONS.items():
+    for option, name in PROPERTY_OPTIONS.items():
         value = getattr(arguments, option)
         if value is None:
             continue

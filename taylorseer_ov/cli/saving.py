@@ -27,7 +27,7 @@ def add_saving_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder, or a file name that ends in .png, .jpg or .webp (default: this folder)",
     )
-    parser.set_defaults(of_several=None)  # which of the pictures drawn at once is asked for
+    parser.set_defaults(picture_index=None)  # which of the pictures drawn at once is asked for
     add_format_options(parser)
 
 
@@ -83,8 +83,8 @@ def save(
     result: GenerationResult, target: Path, arguments: argparse.Namespace, console: Console
 ) -> None:
     """Write the pictures and say so."""
-    if arguments.of_several is not None:
-        result = result.at(arguments.of_several)
+    if arguments.picture_index is not None:
+        result = result.at(arguments.picture_index)
     paths = _written(result, target, arguments)
     console.say(in_options(str(result.report)))
     for path in paths:

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import nearest
-from .caching import CHOICES
+from .caching import WAYS_OF_CACHING
 from .console import MisuseError
 from .parser import read_path
-from .properties import OPTIONS, read_value
+from .properties import PROPERTY_OPTIONS, read_value
 
 MOST_BYTES = 1 << 15  # names with thousands of dots take seconds in more
 LEFT_OUT = ("help", "settings")
@@ -72,7 +72,7 @@ def take_settings(typed: argparse.Namespace, commands: Sequence[str]) -> None:
     parser: argparse.ArgumentParser = typed.of_command
     file = _SettingsFile(typed.settings, commands)
     values = file.values(parser)
-    for option, name in OPTIONS.items():
+    for option, name in PROPERTY_OPTIONS.items():
         if option in values and name in values.get("property", {}):
             found, section = file.found[option]
             raise file.error(found, f"says the same as {name}; give one of them", section)
@@ -86,10 +86,10 @@ def take_settings(typed: argparse.Namespace, commands: Sequence[str]) -> None:
 def _overruled(typed: argparse.Namespace) -> set[str]:
     """Options of a file that those typed say otherwise, by another name."""
     said = {text.partition("=")[0].strip() for text in typed.property or ()}
-    names = {option for option, name in OPTIONS.items() if name in said}
-    for choice in CHOICES:
+    names = {option for option, name in PROPERTY_OPTIONS.items() if name in said}
+    for choice in WAYS_OF_CACHING:
         if any(getattr(typed, name, None) is not None for name in choice):
-            names |= {name for other in CHOICES for name in other if other is not choice}
+            names |= {name for other in WAYS_OF_CACHING for name in other if other is not choice}
     return names
 
 

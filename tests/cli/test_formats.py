@@ -6,11 +6,12 @@ import os
 import tempfile
 
 import pytest
-from PIL import Image
 
 from taylorseer_ov import Recipe
 from taylorseer_ov.cli import main
 from taylorseer_ov.files import write_numbered
+from taylorseer_ov.pictures.formats import FORMATS
+from tests.cli.common import options_of, pixels
 from tests.common import PROMPT
 
 # few steps, for which the demo model has no calibrated plans
@@ -18,9 +19,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::taylorseer_ov.caching.presets.C
 QUICK = ["--steps", "2", "--precision", "f32", "--quiet"]
 
 
-def pixels(path):
-    with Image.open(path) as picture:
-        return picture.tobytes()
+@pytest.mark.parametrize("command", ["generate", "batch"])
+def test_all_formats_of_the_library_can_be_typed(command):
+    """They stand in the command line too, which loads no library for `--help`."""
+    assert options_of(command)["--format"].choices == FORMATS
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.JPEG", "x.webp", "x.PNG"])

@@ -1,24 +1,14 @@
 """What the library says of its arguments, told by options."""
 
-import argparse
-
 import pytest
 
-from taylorseer_ov.cli import build_parser, main
+from taylorseer_ov.cli import main
 from taylorseer_ov.cli.caching import NATIVE_OPTIONS
 from taylorseer_ov.cli.wording import OPTIONS, in_options
+from tests.cli.common import options_of
 from tests.common import PROMPT
 
 pytestmark = pytest.mark.once
-
-
-def options_of(command):
-    (commands,) = (
-        action
-        for action in build_parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    return set(commands.choices[command]._option_string_actions)
 
 
 def test_every_option_that_is_named_can_be_typed():
