@@ -24,6 +24,7 @@ from .lines import BadLine, BatchLine
 from .manifest import Entry
 
 CHECKED_AHEAD = 10_000  # lines
+LETTERS_AHEAD = 32 * 10**6  # of their texts, which are in memory; one may have a million
 ENCODED_AT_ONCE = 250
 MOST_KINDS = 100  # remembered; of lines, with all but texts and seed in common
 
@@ -128,13 +129,20 @@ class LineChecker:
         self._checked = 0
 
     def windows(self, lines: Iterable[Line]) -> Iterator[Window]:
-        """Read lines as `run_batch` takes them, and check `CHECKED_AHEAD` of them at once."""
+        """Read lines as `run_batch` takes them, and check `CHECKED_AHEAD` of them at once.
+
+        Where they are very long, fewer.
+        """
         with closing(self._occurrences):
             numbered = enumerate(lines, 1)
             following = next(numbered, None)
             while following is not None:
-                window = [following, *islice(numbered, CHECKED_AHEAD - 1)]
-                following = next(numbered, None)
+                window, letters = [following], _letters(following[1])
+                while following := next(numbered, None):
+                    if len(window) == CHECKED_AHEAD or letters > LETTERS_AHEAD:
+                        break
+                    window.append(following)
+                    letters += _letters(following[1])
                 yield self._window(window, following is None)
 
     def _window(self, numbered: list[tuple[int, Line]], is_last: bool) -> Window:
@@ -212,6 +220,16 @@ class LineChecker:
         if backend not in self._environments:
             self._environments[backend] = self._pipeline.environment(job)
         return self._environments[backend]
+
+
+def _letters(line: Line) -> int:
+    """How long the texts of a line are."""
+    if isinstance(line, BadLine):
+        return len(line.error)
+    texts = [line.prompt, *line.settings.values()] if isinstance(line, BatchLine) else [line]
+    if isinstance(line, Mapping):
+        texts = [*line.values()]
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _of_the_caller(number: int, line: Line) -> BatchLine | BadLine:

@@ -62,6 +62,15 @@ def test_a_bad_line_among_the_later_ones_is_told_and_left_out(pipeline, tmp_path
     assert ([bad.number for bad in raised.value.lines], raised.value.checked) == ([1], 3)
 
 
+def test_of_very_long_lines_fewer_are_in_memory(pipeline, monkeypatch):
+    monkeypatch.setattr(checking, "LETTERS_AHEAD", 100)
+    long = "red " * 30
+    lines = [line(long), line("a", prompt_2=long), long, "a", "a", "a", "a"]
+    with collected_warnings():
+        windows = checking.LineChecker(pipeline, lambda line, warned: None).windows(lines)
+        assert [window.read for window in windows] == [1, 2, 3, 6, 7]
+
+
 def test_equal_lines_far_from_each_other_are_both_drawn(pipeline, tmp_path):
     lines = [line(), *(line(seed=seed) for seed in range(3)), line()]
     for expected in ("drawn", "present"):
