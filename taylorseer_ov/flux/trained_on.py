@@ -29,7 +29,7 @@ MOST_BYTES = 4096
 MOST_WORDS = 50  # of a prompt that could be one of the sentences
 
 
-Part = tuple[frozenset[tuple[str, ...]], int]
+Slot = tuple[frozenset[tuple[str, ...]], int]
 """The phrases that may stand in one place of a sentence, and how many words they have at most."""
 
 
@@ -89,13 +89,13 @@ class TrainedOn:
     def has_prompt(self, prompt: str) -> bool:
         """Whether a prompt is one of the sentences."""
         words = tuple(re.findall(r"\w+", prompt[: 100 * MOST_WORDS].lower()))
-        return len(words) <= MOST_WORDS and any(_is(words, parts) for parts in self._parts)
+        return len(words) <= MOST_WORDS and any(_is(words, slots) for slots in self._slots)
 
     @cached_property
-    def _parts(self) -> list[list[Part]]:
+    def _slots(self) -> list[list[Slot]]:
         """Each sentence's."""
         return [
-            [_part(self.phrases.get(word, [word])) for word in text.split()]
+            [_slot(self.phrases.get(word, [word])) for word in text.split()]
             for text in self.sentences
         ]
 
@@ -106,15 +106,15 @@ class TrainedOn:
         return f"{sentences} ({named})"
 
 
-def _part(phrases: Sequence[str]) -> Part:
+def _slot(phrases: Sequence[str]) -> Slot:
     split = frozenset(tuple(phrase.lower().split()) for phrase in phrases)
     return split, max(map(len, split), default=0)
 
 
-def _is(words: tuple[str, ...], parts: list[Part]) -> bool:
-    """Follow a sentence from part to part, to every place where the next one may begin."""
+def _is(words: tuple[str, ...], slots: list[Slot]) -> bool:
+    """Follow a sentence from slot to slot, to every place where the next one may begin."""
     places = {0}
-    for phrases, longest in parts:
+    for phrases, longest in slots:
         places = {
             end
             for place in places
