@@ -8,7 +8,7 @@ commands share, `caching` those of them that say what is cached, `devices` those
 in lines and to programs in events, `waiting` how far a picture is, `wording` turns what the library
 says of its arguments into sentences about options, `interrupts` Ctrl-C into a request to stop. What
 a command does is done in the other rooms: here are only words, options, exit statuses and the
-reading of prompt files.
+reading of prompt files (`prompt_files`).
 
 May import all rooms; at the top of a module only what loads no library, numpy included, so that
 `--help` and completion answer at once.

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from . import caching, options
 from .console import Console, MisuseError
+from .prompt_files import PromptFile, opened
 from .saving import add_format_options
 from .settings_file import add_settings_option
 from .waiting import Tenths
 
 if TYPE_CHECKING:
-    from ..batch.lines import BadLine, BatchLine
     from ..batch.run import BadLinesError
     from ..batch.sitting import Outcome
     from ..generation.progress import StopRequest
@@ -80,8 +77,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     options.take_words(arguments, "model", "prompts")
     options.require(arguments, "output_dir")
     options.check_model(arguments.model)
-    with _opened(arguments.prompts) as file:
-        lines = _Prompts(file, arguments.prompts, arguments.allow_empty)
+    with opened(arguments.prompts) as file:
+        lines = PromptFile(file, arguments.prompts, arguments.allow_empty)
         options.writable_folder(arguments.output_dir, "--output-dir")
         pipeline = options.make_pipeline(arguments, streams=arguments.streams)
         usual = pipeline.get_generation_config()
@@ -92,44 +89,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         with stop_on_interrupt("finishing the pictures that are begun") as stop:
             counts = in_thread(partial(_draw, pipeline, lines, arguments, console, stop))
             return _summarize(counts, arguments.output_dir, console, stop())
-
-
-class _Prompts:
-    """The lines of a prompt file, read as they are asked for, and about how many there are."""
-
-    def __init__(self, file: BinaryIO, name: str, allow_empty: bool) -> None:
-        from ..batch.lines import read_lines
-
-        self._count = 0
-        if file.seekable():
-            start = file.tell()
-            pieces = iter(partial(file.read, 1 << 20), b"")
-            self._count = sum(piece.count(b"\n") for piece in pieces)
-            file.seek(start)
-        json_lines = {".jsonl": True, ".txt": False}.get(Path(name).suffix.lower())
-        read = read_lines(file, json_lines)
-        self._lines = read if allow_empty else map(_refused_if_empty, read)
-        self._first = next(self._lines, None)
-        if self._first is None:
-            raise MisuseError(f"there is no prompt {'on stdin' if name == '-' else f'in {name!r}'}")
-
-    def __iter__(self) -> Iterator[BatchLine | BadLine]:
-        if self._first is not None:
-            yield self._first
-        yield from self._lines
-
-    def __length_hint__(self) -> int:
-        return self._count
-
-
-def _refused_if_empty(line: BatchLine | BadLine) -> BatchLine | BadLine:
-    """A line without a word in its prompt, which only JSON can have, as a bad one."""
-    from ..batch.lines import BadLine, BatchLine
-
-    # what is no text is refused with the other settings
-    if isinstance(line, BatchLine) and not str(line.prompt).strip():
-        return BadLine(line.number, f"its prompt is empty; {options.EMPTY_ADVICE}")
-    return line
 
 
 class _TimeLeft:
@@ -148,7 +107,7 @@ class _TimeLeft:
 
 def _draw(
     pipeline: Text2ImagePipeline,
-    lines: _Prompts,
+    lines: PromptFile,
     arguments: argparse.Namespace,
     console: Console,
     stop: StopRequest,
@@ -218,15 +177,6 @@ def _summarize(counts: Counter[str], folder: Path, console: Console, stopped: bo
         console.say("stopped: run the same command again to draw what is left")
         return 130
     return 1 if counts["failed"] or counts["bad"] else 0
-
-
-def _opened(name: str) -> AbstractContextManager[BinaryIO]:
-    if name == "-":
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise MisuseError(f"cannot read the prompts in {name!r} ({error.strerror})") from error
 
 
 def _shard(text: str) -> tuple[int, int]:

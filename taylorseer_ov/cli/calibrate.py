@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options
 from .console import Console, MisuseError
+from .prompt_files import read_prompts
 from .settings_file import add_settings_option
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     options.take_words(arguments, "model")
     options.require(arguments, "prompts")
     options.check_model(arguments.model)
-    prompts = options.read_lines(arguments.prompts)
+    prompts = read_prompts(arguments.prompts)
     if len(prompts) < FEWEST_PROMPTS:
         raise MisuseError(
             f"{arguments.prompts} has {len(prompts)} prompts; a preview is fitted to at least "

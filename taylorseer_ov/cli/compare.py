@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import caching, compare_folders, options
 from .console import Console, MisuseError
 from .generate import draw
+from .prompt_files import read_prompts
 from .settings_file import add_settings_option
 from .wording import in_options
 
@@ -192,9 +193,7 @@ def _output_paths(arguments: argparse.Namespace) -> list[Path]:
 
 def _compare_many(arguments: argparse.Namespace, console: Console) -> None:
     """Likeness to the uncached pictures, beside that of plain sampling with as many runs."""
-    pairs = list(itertools.product(options.read_lines(arguments.prompts), arguments.seed or [42]))
-    if not pairs:
-        raise MisuseError(f"there is no prompt in {arguments.prompts}")
+    pairs = list(itertools.product(read_prompts(arguments.prompts), arguments.seed or [42]))
     pipeline = options.make_pipeline(arguments)
     settings = options.settings_of(arguments)
 

@@ -228,13 +228,3 @@ def writable_folder(folder: Path, option: str) -> Path:
         return writable_folder(folder)
     except ValueError as error:
         raise MisuseError(f"{error}; choose another {option}") from error
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty, such as prompts."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise MisuseError(f"cannot read the prompts in {str(path)!r} ({reason})") from error
-    return [line.strip() for line in lines if line.strip()]

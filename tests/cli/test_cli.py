@@ -13,6 +13,7 @@ from PIL import Image
 from taylorseer_ov import Recipe, TaylorSeerCacheConfig, demo_model_path
 from taylorseer_ov.cli import main
 from taylorseer_ov.cli.console import Console
+from taylorseer_ov.cli.prompt_files import read_prompts
 from tests.cli.common import generate, pixels
 from tests.common import PROMPT, run_sample
 
@@ -166,6 +167,33 @@ def test_calibrate_refuses_before_any_work(prompts, tmp_path, monkeypatch, capsy
     told = capsys.readouterr()
     assert "set TAYLORSEER_OV_DATA_DIR to another" in told.err
     assert not told.out
+
+
+@pytest.mark.parametrize("command", [["calibrate", "demo"], ["compare", "demo"]])
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (f"{PROMPT}\n" * 3 + "\xff", "it is not UTF-8, in which prompts are read: byte 1"),
+        ('{"prompt": "a", "seed": 1}', "line 1: it has rng_seed, which only batch takes of a line"),
+        ('{"prompt": "a", "name": "b"}', "it has name, which only batch takes"),
+        ('{"prompt": "a"}\n\n{"prompt": " "}', "line 3: its prompt is empty"),
+        ('{"prompt": "a"}\n{', "line 2: it is not JSON"),
+        ("\n", "there is no prompt in"),
+    ],
+)
+def test_lines_that_are_more_than_a_prompt_are_refused(command, lines, message, tmp_path, capsys):
+    path = tmp_path / "prompts"
+    path.write_bytes(lines.encode("latin-1"))
+    assert main([*command, "--prompts", str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_prompts_in_json_lines_are_the_same(prompts):
+    json_lines = prompts.with_suffix(".jsonl")
+    json_lines.write_text(
+        "".join(json.dumps({"prompt": line}) + "\n" for line in THREE_PROMPTS.splitlines() if line)
+    )
+    assert read_prompts(json_lines) == read_prompts(prompts)
 
 
 def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
