@@ -104,7 +104,7 @@ def _compare_one(
         settings["rng_seed"] = seed
     pairs = _measure(pipeline, settings, cache, console)
     baseline, cached = (_median_run([pair[k] for pair in pairs]) for k in (0, 1))
-    _write(baseline, cached, paths)
+    _write(baseline, cached, paths, arguments.overwrite)
     _tell(baseline, cached, len(pairs), paths, console)
 
 
@@ -127,12 +127,18 @@ def _measure(
     return pairs
 
 
-def _write(baseline: GenerationResult, cached: GenerationResult, paths: list[Path]) -> None:
-    from ..pictures.comparison import comparison_picture
+def _write(
+    baseline: GenerationResult, cached: GenerationResult, paths: list[Path], overwrite: bool
+) -> None:
+    import numpy as np
 
-    pictures = (baseline.images[0], cached.images[0], comparison_picture(baseline, cached))
-    for picture, path in zip(pictures, paths, strict=True):
-        picture.save(path)
+    from ..files import write_new, write_over
+    from ..pictures.comparison import comparison_picture
+    from ..pictures.png import encode_png
+
+    comparison = np.asarray(comparison_picture(baseline, cached))
+    for pixels, path in zip((baseline.data[0], cached.data[0], comparison), paths, strict=True):
+        (write_over if overwrite else write_new)(path, encode_png(pixels, {}))
 
 
 def _tell(

@@ -1,8 +1,10 @@
 """The command line and the samples, by their exit status, output and files."""
 
 import base64
+import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -207,6 +209,21 @@ def test_pictures_are_not_overwritten_unless_told_to(tmp_path, capsys):
     assert picture.read_text() == "mine"
     assert main([*command, "--overwrite"]) == 0
     assert picture_size(picture) == (128, 128)
+
+
+def test_pictures_that_cannot_be_written_leave_those_that_are_there(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "taylorseer_baseline.png"
+    picture.write_text("mine")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("taylorseer_ov.files.os.fsync", full)
+    command = ["compare", "demo", PROMPT, *QUICK, "--output-dir", str(tmp_path), "--overwrite"]
+    assert main(command) == 1
+    assert os.strerror(errno.ENOSPC) in capsys.readouterr().err
+    assert picture.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [picture]
 
 
 @pytest.mark.parametrize(
