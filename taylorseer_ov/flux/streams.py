@@ -23,7 +23,7 @@ def check_streams(streams: object) -> int:
     Raises:
         TypeError, ValueError: if it is no whole number from 1 to `MOST`.
     """
-    return whole_number("streams (pictures drawn at once)", streams, 1, MOST)
+    return whole_number("streams", streams, 1, MOST)
 
 
 def stream_properties(device: str, properties: Properties, streams: int) -> Properties:

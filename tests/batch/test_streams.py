@@ -135,5 +135,5 @@ def test_the_command_takes_streams_and_refuses_none(tmp_path, capsys):
     assert "2 drawn" in capsys.readouterr().out
     for options in (["--streams", "0"], ["--streams", "2", "--low-memory"]):
         assert main([*asked, "-o", str(tmp_path / "none"), *options]) == 2
-        assert "streams" in capsys.readouterr().err
+        assert "--streams" in capsys.readouterr().err
     assert not list((tmp_path / "none").glob("*"))
