@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import similar_folder
 from . import options
 from .console import Console, MisuseError, printable
 
@@ -18,14 +20,29 @@ MOST_TOLD = 10  # of what is left out; the page and the events have all
 
 
 def are_folders(arguments: argparse.Namespace) -> bool:
-    """Whether two folders are given in the place of a model and a prompt."""
-    folders = [Path(word) for word in arguments.words]
-    return (
-        len(folders) == 2
-        and arguments.model is None
-        and all(folder.is_dir() for folder in folders)
-        and not (folders[0] / "model_index.json").exists()
-    )
+    """Whether two folders are given in the place of a model and a prompt.
+
+    Raises:
+        MisuseError: if only the first of them is there, and has pictures and no model.
+    """
+    if len(arguments.words) != 2 or arguments.model is not None:
+        return False
+    first, second = arguments.words
+    # a prompt may be longer than the name of any file, of which Path's is_dir complains
+    if not os.path.isdir(first) or os.path.exists(os.path.join(first, "model_index.json")):
+        return False
+    if not os.path.isdir(second) and _has_pictures(Path(first)):
+        raise MisuseError(
+            f"{first} has pictures and no model, and there is no folder {second!r} to compare them "
+            f"with{similar_folder(Path(second))}"
+        )
+    return os.path.isdir(second)
+
+
+def _has_pictures(folder: Path) -> bool:
+    from ..pictures.formats import SUFFIXES
+
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:

@@ -87,19 +87,23 @@ def test_likeness_of_equal_pictures_is_a_number_of_json(tmp_path, capsys):
         (["a", "b", "-o", "/dev/null/page.html"], "cannot write into '/dev/null'"),
         (["a", "empty"], "there is no picture in 'empty'"),
         (["a", "other"], "a and other have no pictures of one name and size"),
-        (["a", "a prompt"], "is not a Flux export"),
+        (["a", "othr"], "there is no folder 'othr' to compare them with (did you mean 'other'?)"),
+        (["other/none", "a prompt"], "is not a Flux export"),
         (["demo", "a prompt", "-o", "page.html"], "--page is of two folders of pictures"),
     ],
 )
 def test_misuse_is_said(folders, arguments, message, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "none").mkdir()
     Image.new("RGB", (16, 16)).save("other/elsewhere.png")
     assert main(["compare", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_model_folder_and_a_prompt_that_is_a_folder_too_are_drawn(folders, tmp_path, capsys):
-    words = [str(demo_model_path()), "a"]
+@pytest.mark.parametrize("prompt", ["a", "a red circle " * 30], ids=["a folder", "a long one"])
+def test_a_model_folder_and_a_prompt_are_drawn(prompt, folders, tmp_path):
+    """Even if there is a folder of the prompt's name, or it is too long for a name."""
+    words = [str(demo_model_path()), prompt]
     assert main(["compare", *words, "--steps", "2", "--output-dir", "drawn", "--quiet"]) == 0
     assert (tmp_path / "drawn" / "taylorseer.png").is_file()
