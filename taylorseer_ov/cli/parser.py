@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from ..checks import nearest
 from .console import MisuseError
 
-KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
+NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
 SENTENCES = {
     "expected one argument": "needs a value",
     "expected at least one argument": "needs at least one value",
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for kind in KINDS:
+        for kind in NUMBERS:
             self.register("type", kind, _Number(kind))
         self.register("type", Path, read_path)
 
@@ -86,7 +86,9 @@ class _Number:
         try:
             return self._kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {KINDS[self._kind]}, got {text!r}") from None
+            raise argparse.ArgumentTypeError(
+                f"must be {NUMBERS[self._kind]}, got {text!r}"
+            ) from None
 
 
 def read_path(text: str) -> Path:

@@ -25,14 +25,14 @@ from typing import Any
 from ..checks import nearest
 from .caching import WAYS_OF_CACHING
 from .console import MisuseError
-from .parser import read_path
+from .parser import NUMBERS, read_path
 from .properties import PROPERTY_OPTIONS, read_value
 
 MOST_BYTES = 1 << 15  # names with thousands of dots take seconds in more
 LEFT_OUT = ("help", "settings")
 KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
-    int: ("a whole number", (int,)),
-    float: ("a number", (int, float)),
+    int: (NUMBERS[int], (int,)),
+    float: (NUMBERS[float], (int, float)),
     bool: ("true or false", (bool,)),
     str: ("a text", (str,)),
 }

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from ..checks import nearest
-from .devices import Properties
+from .devices import Properties, compile_smallest
 
 OTHERS = ("adapters",)  # not OpenVINO's
 # what every device takes, whether or not it lists it; no trial compilation is to fill this folder
@@ -111,13 +109,8 @@ def _is_taken_by_a_plugin(device: str, properties: Properties) -> bool:
 
 def _refusal(device: str, properties: Properties) -> str | None:
     """Why OpenVINO does not compile a model of one operation like this, None if it does."""
-    import openvino as ov
-    from openvino import opset13
-
-    values = opset13.parameter([1], np.float32)
-    model = ov.Model([opset13.relu(values)], [values], "trial")
     try:
-        ov.Core().compile_model(model, device, dict(properties))
+        compile_smallest(device, properties)
     except (RuntimeError, TypeError, ValueError) as error:
         return str(error).strip().splitlines()[-1]
     return None

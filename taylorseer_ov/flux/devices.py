@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..checks import known_device
+
+if TYPE_CHECKING:
+    import openvino as ov
 
 Properties = Mapping[str, Any]
 
@@ -63,6 +66,21 @@ def precision_bits(device: str, properties: Properties) -> int:
 def bits_of(precision: object) -> int:
     """Return the width of `"f16"`, `"bf16"` or `"f32"`, an `openvino.Type` too; else 32."""
     return 16 if "16" in str(precision) else 32
+
+
+def compile_smallest(device: str, properties: Properties) -> ov.CompiledModel:
+    """Compile a model of one operation: only then OpenVINO tells what it makes of properties.
+
+    Raises:
+        RuntimeError, TypeError, ValueError: if it does not take them.
+    """
+    import numpy as np
+    import openvino as ov
+    from openvino import opset13
+
+    values = opset13.parameter([1], np.float32)
+    model = ov.Model([opset13.relu(values)], [values], "smallest")
+    return ov.Core().compile_model(model, device, dict(properties))
 
 
 def has_own_memory(device: str) -> bool:

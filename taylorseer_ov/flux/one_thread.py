@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .devices import Properties
+from .devices import Properties, compile_smallest
 
 PRECISION = "INFERENCE_PRECISION_HINT"
 # what OpenVINO makes threads, streams and the precision of
@@ -94,15 +94,11 @@ def _may_be_one_thread(given: Mapping[str, Any]) -> bool:
 
 
 def _is_both(given: Mapping[str, Any]) -> bool:
-    """Ask OpenVINO, of the smallest model there is: it tells only of compiled ones."""
-    import numpy as np
+    """Ask OpenVINO, which tells only of compiled models."""
     import openvino as ov
-    from openvino import opset13
 
-    number = opset13.parameter([1], np.float32)
-    model = ov.Model([opset13.relu(number)], [number], "smallest")
     try:
-        compiled = ov.Core().compile_model(model, "CPU", dict(given))
+        compiled = compile_smallest("CPU", given)
     except RuntimeError:  # a property that the compiling of the models will complain of
         return False
     if compiled.get_property(PRECISION) != ov.Type.bf16:

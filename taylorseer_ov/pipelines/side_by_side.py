@@ -44,7 +44,7 @@ def one_by_one(*tasks: Callable[[], T]) -> list[T]:
 
 
 def way_of_loading(folder: FluxFolder) -> Callable[..., list[Any]]:
-    """Return `side_by_side`, or `one_by_one` where that would be slower or take memory there is."""
+    """Return `side_by_side`, or `one_by_one` where that has too little memory or one processor."""
     free_bytes = available_bytes()
     weights = (folder.part(part) / "openvino_model.bin" for part in PARTS)
     needed = ROOM * sum(path.stat().st_size for path in weights)
