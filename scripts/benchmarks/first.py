@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .measuring import PROMPT, print_table
+from scripts.benchmarks.measuring import PROMPT, print_table
 
 SIZE = {"width": 128, "height": 128, "max_sequence_length": 32}
 WAYS = ("python", "native", "auto with a callback", "openvino_genai")

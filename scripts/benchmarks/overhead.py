@@ -25,9 +25,8 @@ from typing import Any
 import openvino as ov
 import openvino_genai
 
+from scripts.benchmarks.measuring import print_table, run_and_print
 from taylorseer_ov import TaylorSeerCacheConfig, Text2ImagePipeline
-
-from .measuring import print_table, run_and_print
 
 COLOURS = ("red", "green", "blue", "yellow")  # prompts differ: ids of the latest one are kept
 

@@ -13,7 +13,9 @@ from ..arrays import Matrix
 from .schedule import Schedule, parse_schedule, schedule_text
 
 PLAN_FORMAT = "taylorseer_ov.CachePlan/2"
-MOST_STEPS = 1000  # a plan read from a file may have, as a generation
+# of a plan that is read, and of a generation; models are trained with 1000 noise levels, and a plan
+# is a matrix of steps by steps
+MOST_STEPS = 1000
 Plan = TypeVar("Plan")
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from ..caching.decision import Cache, as_cache
+from ..caching.plan_json import MOST_STEPS
 from ..caching.presets import PRESETS
 from ..checks import nearest, number, text, true_or_false, whole_number
 from ..flux.generators import MAX_SEED, Generator
@@ -21,7 +22,6 @@ from ..native_names import AdapterConfig
 MAX_TEXT_LENGTH = 512
 MAX_SIDE = 65536  # pixels
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
-MAX_STEPS = 1000  # a plan is a matrix of steps by steps; models are trained with 1000 noise levels
 MAX_IMAGES = 256  # drawn at once; more are drawn with other seeds
 CACHE_NAMES = {"cache", "taylorseer_config"}  # two names for one setting
 UNUSED_BY_FLUX = ("negative_prompt", "negative_prompt_2", "negative_prompt_3", "prompt_3")
@@ -79,7 +79,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "guidance_scale": _guidance_scale,
     "height": _size,
     "width": _size,
-    "num_inference_steps": lambda name, value: whole_number(name, value, 1, MAX_STEPS),
+    "num_inference_steps": lambda name, value: whole_number(name, value, 1, MOST_STEPS),
     "num_images_per_prompt": lambda name, value: whole_number(name, value, 1, MAX_IMAGES),
     "max_sequence_length": lambda name, value: whole_number(name, value, 1, MAX_TEXT_LENGTH),
     "strength": _strength,
