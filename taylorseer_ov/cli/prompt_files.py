@@ -76,11 +76,13 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def _prompt_alone(line: BatchLine | BadLine, path: Path) -> str:
-    from ..batch.lines import BadLine
+    from ..batch.lines import SHORT_NAMES, BadLine
 
     if isinstance(line, BadLine):
         raise MisuseError(f"{path}, line {line.number}: {line.error}")
-    others = [*line.settings, *(() if line.name is None else ["name"])]
+    short = {long: name for name, long in SHORT_NAMES.items()}
+    others = [short.get(name, name) for name in line.settings]
+    others += [] if line.name is None else ["name"]
     if others:
         raise MisuseError(
             f"{path}, line {line.number}: it has {', '.join(others)}, which only batch takes of a "

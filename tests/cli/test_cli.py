@@ -176,7 +176,7 @@ def test_calibrate_refuses_before_any_work(prompts, tmp_path, monkeypatch, capsy
     ("lines", "message"),
     [
         (f"{PROMPT}\n" * 3 + "\xff", "it is not UTF-8, in which prompts are read: byte 1"),
-        ('{"prompt": "a", "seed": 1}', "line 1: it has rng_seed, which only batch takes of a line"),
+        ('{"prompt": "a", "seed": 1}', "line 1: it has seed, which only batch takes of a line"),
         ('{"prompt": "a", "name": "b"}', "it has name, which only batch takes"),
         ('{"prompt": "a"}\n\n{"prompt": " "}', "line 3: its prompt is empty"),
         ('{"prompt": "a"}\n{', "line 2: it is not JSON"),
