@@ -13,8 +13,6 @@ from pathlib import Path
 Warned = tuple[str, type[Warning]]
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
-
-
 _collecting: ContextVar[list[Warned] | None] = ContextVar("_collecting", default=None)
 
 

@@ -35,7 +35,6 @@ FEWEST_RUNS = 4
 FEWEST_CALIBRATED_RUNS = 3
 MOST_TOLD = 6  # kinds of plans that a warning names
 
-
 L = TypeVar("L", CalibratedPlan, WrittenPlan)
 
 

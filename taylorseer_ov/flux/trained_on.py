@@ -28,7 +28,6 @@ FILE = "trained_on.json"
 MOST_BYTES = 4096
 MOST_WORDS = 50  # of a prompt that could be one of the sentences
 
-
 Slot = tuple[frozenset[tuple[str, ...]], int]
 """The phrases that may stand in one place of a sentence, and how many words they have at most."""
 

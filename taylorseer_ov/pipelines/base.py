@@ -31,7 +31,7 @@ from ..pictures.result import GenerationResult
 from ..warning import warn
 from .assembling import AssembledPipeline
 from .other_models import OtherModels
-from .prompts import warn_about_prompt, warn_of_the_untrained
+from .prompts import warn_of_the_unread, warn_of_the_untrained
 
 if TYPE_CHECKING:
     from .native_backend import NativeBackend
@@ -109,7 +109,7 @@ class FluxPipeline(AssembledPipeline, OtherModels):
         """Return what T5 is given, and warn of what the model cannot read or was not trained on."""
         prompt_2 = prompt if asked.prompt_2 is None else asked.prompt_2
         with self._alone.or_inside():
-            warn_about_prompt(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
+            warn_of_the_unread(prompt_2, self._backends.tokenizers[1], asked.max_sequence_length)
         warn_of_the_untrained(prompt_2, asked.size, self._folder.trained_on)
         return prompt_2
 

@@ -1,4 +1,4 @@
-"""What a model cannot read of a prompt."""
+"""What a model cannot read of a prompt, and what it was not trained on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def warn_of_the_untrained(prompt: str, size: tuple[int, int], trained_on: Traine
         )
 
 
-def warn_about_prompt(prompt: str, tokenizer: Tokenizer, max_sequence_length: int) -> None:
+def warn_of_the_unread(prompt: str, tokenizer: Tokenizer, max_sequence_length: int) -> None:
     """Warn of tokens that are cut, and of words the tokenizer has no token for.
 
     Args:
