@@ -35,38 +35,62 @@ class Share:
 
 
 class _Pace:
-    """Seconds that a unit of work takes, without the first line if possible: it warms up."""
+    """Seconds that a unit of work takes, without the first round if possible: it warms up.
 
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-        self._work, self._spent_s = 0, 0.0
+    Args:
+        streams: lines that are drawn at once. They end together, so that one of them alone, which
+            is told with the seconds since the one before, says little: they are a round.
+    """
+
+    def __init__(self, streams: int) -> None:
+        self._streams = streams
+        self._round: list[tuple[int, float]] = []
+        self._first, self._later = (0, 0.0), (0, 0.0)
 
     def add(self, work: int, seconds: float) -> None:
         """Count a line."""
-        if self._first is None:
-            self._first = work, seconds
+        self._round.append((work, seconds))
+        if len(self._round) < self._streams:
+            return
+        if self._first[0]:
+            self._round.append(self._later)
+            self._later = _sum(self._round)
         else:
-            self._work, self._spent_s = self._work + work, self._spent_s + seconds
+            self._first = _sum(self._round)
+        self._round = []
 
     @property
     def seconds(self) -> float:
         """Seconds of a unit, of the lines so far."""
-        work, seconds = (self._work, self._spent_s) if self._work else (self._first or (1, 0.0))
-        return seconds / work
+        for work, spent_s in (self._later, self._first):
+            if work:
+                return spent_s / work
+        work, spent_s = _sum(self._round)
+        return spent_s / work * len(self._round) / self._streams
+
+
+def _sum(lines: list[tuple[int, float]]) -> tuple[int, float]:
+    return sum(work for work, _ in lines), sum(spent_s for _, spent_s in lines)
 
 
 def progress_of(
-    progress: BatchProgress | None, stage: str, lines: list[CheckedLine], before: int, after: int
+    progress: BatchProgress | None,
+    stage: str,
+    lines: list[CheckedLine],
+    before: int,
+    after: int,
+    streams: int = 1,
 ) -> Callable[[int, CheckedLine, float], None]:
     """Return what is called with a line's number among these, it, and its seconds at its end.
 
     Args:
         before, after: lines that came before these, and are likely to come after them.
+        streams: how many of them are drawn at once.
     """
     done = list(accumulate(line.work for line in lines))
     work = done[-1] if done else 0
     total = work + after * work / max(1, len(lines))
-    pace = _Pace()
+    pace = _Pace(streams)
 
     def tell(number: int, line: CheckedLine, seconds: float) -> None:
         pace.add(line.work, seconds)

@@ -167,7 +167,8 @@ class Sitting:
         lines = [line for line in lines if line.key in self._open]
         claimed: deque[_Claimed] = deque()
         found: deque[Outcome] = deque()
-        told = progress_of(self._progress, "draw", lines, self._before, after)
+        streams = self._pipeline.backends.setup.memory.streams
+        told = progress_of(self._progress, "draw", lines, self._before, after, streams)
         draw = self._pipeline.draw_many(self._claim(lines, claimed, found), self._stop)
         with ExitStack() as claims, closing(draw):
             claims.callback(_let_go, claimed)

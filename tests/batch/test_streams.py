@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from taylorseer_ov import Text2ImagePipeline, demo_model_path
 from taylorseer_ov.batch.run import run_batch
+from taylorseer_ov.batch.share import progress_of
 from taylorseer_ov.cli import main
 from tests.batch.common import FAILS, assert_clean, line, manifest, pictures, statuses
 from tests.common import F32, PROMPT
@@ -89,6 +91,21 @@ def test_a_line_is_written_while_the_next_is_drawn(pipeline, tmp_path, monkeypat
     monkeypatch.setattr(FluxTransformer, "__call__", run_and_tell)
     asked = [line(PROMPT, seed=seed, steps=20, cache=None) for seed in range(4)]
     assert set(statuses(run_batch(pipeline, asked, tmp_path)).values()) == {"drawn"}
+
+
+@pytest.mark.parametrize(
+    ("streams", "seconds", "left"),
+    [
+        (1, (9, 2, 2, 4), [27, 4, 2, 0]),  # the first line warms up
+        (2, (4, 0, 4, 0, 4, 0), [10, 8, 6, 4, 2, 0]),
+    ],
+)
+def test_the_time_left_where_lines_end_together(streams, seconds, left):
+    lines, told = [SimpleNamespace(work=3)] * len(seconds), []
+    tell = progress_of(lambda *given: told.append(given[3]), "draw", lines, 0, 0, streams)
+    for number, spent_s in enumerate(seconds, 1):
+        tell(number, lines[0], spent_s)
+    assert told == pytest.approx(left)
 
 
 def test_claims_of_what_is_left_are_let_go_of(two_streams, tmp_path):
