@@ -22,8 +22,9 @@ from ..generation.setup import MemoryOptions
 from ..pipelines.native_limits import settings_obstacle
 from ..pipelines.task_defaults import DRAWING, FILLING
 from ..warning import collected_warnings
+from .device_check import check_devices
 from .finding import Diagnosis, Finding, examine
-from .machine import GIGABYTE, Machine, check_devices, check_disk, check_packages
+from .machine import GIGABYTE, Machine, check_disk, check_packages
 from .model_check import check_extras, check_folder, stored_weights
 
 

@@ -27,8 +27,9 @@ from ..generation.settings import model_defaults
 from ..learned_files import learned_files
 from ..model_files import EXPORT_ADVICE, ModelFolderError, read_json
 from ..pictures.preview_map import PREVIEW_FILE, read_preview
+from .device_check import Weights
 from .finding import Finding, examine
-from .machine import Machine, Weights
+from .machine import Machine
 
 DEFAULTS_FILE = "generation_config.json"
 SCHEDULER_FILE = Path("scheduler", "scheduler_config.json")
