@@ -52,10 +52,9 @@ def run_batch(
     It may be ended at any moment, by whatever means, and run again: it then draws what is missing.
     Any number of processes may work on one folder; no line is drawn twice.
 
-    The first 10,000 lines (32 million letters at most) are checked before the first is drawn. Of
-    others, of which there may be millions, as many are read and checked when it is their turn; bad
-    ones among them are left out.
-    Lines are drawn as `generate_many` does, and written meanwhile; the pipeline does nothing else.
+    The first 10,000 lines (32 million letters at most) are checked before the first is drawn; of
+    others, maybe millions, as many when it is their turn, where bad ones are left out. Lines are
+    drawn as `generate_many` does, and written meanwhile; the pipeline does nothing else.
     A `low_memory` one loads each model once for 250 lines; what waits for the next is on disk. What
     `generate` would warn of comes with the line's number; what many lines are warned of comes once,
     with their count.
