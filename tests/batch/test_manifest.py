@@ -45,9 +45,9 @@ def test_the_manifest_is_whole_without_the_database_while_lines_are_drawn(
     assert next(outcomes).status == "drawn"
     copied = tmp_path_factory.mktemp("copied") / "folder"
     shutil.copytree(tmp_path, copied, ignore=shutil.ignore_patterns(STATE))
-    assert statuses(run_batch(pipeline, ASKED, copied)) == {1: "present", 2: "drawn", 3: "failed"}
     outcomes.close()
     assert [row["status"] for row in manifest(tmp_path)] == ["done", "pending", "pending"]
+    assert statuses(run_batch(pipeline, ASKED, copied)) == {1: "present", 2: "drawn", 3: "failed"}
 
 
 def test_the_last_row_of_a_line_holds_and_one_that_is_half_there_is_passed_over(pipeline, begun):

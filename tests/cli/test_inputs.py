@@ -119,7 +119,7 @@ def test_previews_seeds_and_info(inputs, capsys):
         (["--mask", "mask.png"], "--mask says where a picture is drawn anew; give that picture w"),
         (["--strength", "0.5"], "--strength says how much of a picture is drawn anew; give that"),
         (["--image", "none.png"], "--image: there is no file 'none.png'"),
-        (["--image", "."], "--image: there is no file '.'"),
+        (["--image", "."], "--image: '.' is a folder, not a picture"),
         (["--image", "text.png"], "--image: 'text.png' cannot be read as a picture"),
         (["--image", "in.png", "--mask", "text.png"], "--mask: 'text.png' cannot be read as a pi"),
         (["--image", "huge.png"], "--image: 'huge.png' has over 64 million pixels"),
