@@ -52,7 +52,8 @@ class Absent(importlib.abc.MetaPathFinder):
 def pretend():
     """Take it all away, until the process ends."""
     for name in LIBRARIES.split():
-        importlib.import_module(name)
+        with suppress(ModuleNotFoundError):  # openvino_genai, which can be done without
+            importlib.import_module(name)
     sys.meta_path.insert(0, Absent())
     for name in MODULES.split():
         sys.modules.pop(name, None)
