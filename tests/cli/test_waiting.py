@@ -60,6 +60,7 @@ def test_nothing_is_shown_before_what_was_typed_is_checked(wrong, capsys):
     assert json.loads(event)["event"] == "error"
 
 
+@pytest.mark.native  # OpenVINO of 2025 compiles for a size in the first run of it
 def test_loading_takes_no_part_in_the_time_that_is_left(capsys):
     """The models' loading, which is most of a short command, was in the first estimate."""
     assert main([*GENERATE, "--steps", "40", "--seed", "1", "2", "--json"]) == 0

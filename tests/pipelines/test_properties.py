@@ -37,7 +37,10 @@ def test_a_misspelt_argument_is_told_the_nearest(kind, wrong, message):
     [
         ("INFERENCE_PRECISON_HINT", "f32", "'f32'; did you mean 'INFERENCE_PRECISION_HINT'"),
         ("CACHE_DIRR", "compiled", "did you mean 'CACHE_DIR'"),
-        ("INFERENCE_PRECISION_HINT", "f33", "'f33': .*Supported values: bf16, f16, f32"),
+        pytest.param(
+            *("INFERENCE_PRECISION_HINT", "f33", "'f33': .*Supported values: bf16, f16, f32"),
+            marks=pytest.mark.native,  # OpenVINO of 2025 takes any
+        ),
         ("DEVICE_PROPERTIES", {"CPU": {"NUM_STREAM": 1}}, "Unsupported property NUM_STREAM by"),
         ("INFERENCE_NUM_THREADS", [1, "two"], "Mixed types in the container"),
     ],
