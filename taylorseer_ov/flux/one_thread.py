@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,19 @@ def computes_in_one_thread(device: str, properties: Properties) -> bool:
 
 def usable_processors() -> float:
     """Return how many processors this process may use, by its affinity and its quota of time."""
+    return min(_affinity(), _quota(Path("/sys/fs/cgroup")))
+
+
+def _affinity() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # not on Windows and macOS
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(count, _quota(Path("/sys/fs/cgroup")))
+    if affinity is None:
+        return os.cpu_count() or 1
+    # of all threads: OpenVINO of 2025 binds the one that runs a model to a single processor
+    processors = set(affinity(0))
+    for thread in Path("/proc/self/task").glob("*"):
+        with suppress(OSError):  # it has just ended
+            processors |= affinity(int(thread.name))
+    return len(processors)
 
 
 def _quota(groups: Path) -> float:

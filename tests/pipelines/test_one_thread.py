@@ -5,8 +5,10 @@ that a process with one thread draws.
 """
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from functools import partial
 
@@ -159,3 +161,18 @@ def test_multi_is_refused():
         T5EncoderModel(demo_model_path() / "text_encoder_2", "MULTI:CPU")
     finding = found(diagnose(device="multi:CPU", machine=machine()), "device asked for")
     assert (finding.status, finding.remedy) == ("problem", "say 'CPU', or AUTO:CPU")
+
+
+@pytest.mark.posix
+def test_a_thread_that_is_bound_to_a_processor_does_not_make_it_the_only_one():
+    """As OpenVINO of 2025 binds the thread that runs a model."""
+    usable, counted = one_thread.usable_processors(), []
+
+    def count():
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        counted.append(one_thread.usable_processors())
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    thread.join()
+    assert counted == [usable]
