@@ -7,8 +7,10 @@ why weights that fill the memory are loaded one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import locale
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..flux.folder import FluxFolder
@@ -28,7 +30,7 @@ def side_by_side(longest: Callable[[], T], *others: Callable[[], T]) -> list[T]:
     Raises:
         Exception: what one of them raises, when no other is under way any more.
     """
-    with ThreadPoolExecutor(1) as thread:
+    with _same_locale(), ThreadPoolExecutor(1) as thread:
         beside = [thread.submit(other) for other in others]
         try:
             return [longest(), *(other.result() for other in beside)]
@@ -36,6 +38,20 @@ def side_by_side(longest: Callable[[], T], *others: Callable[[], T]) -> list[T]:
             for other in beside:
                 other.cancel()
             raise
+
+
+@contextmanager
+def _same_locale() -> Iterator[None]:
+    """Put the process's locale back: two threads in OpenVINO may each take the other's for it.
+
+    It sets the locale C while it makes a file for `CACHE_DIR`, and then the one that it found.
+    """
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        if locale.setlocale(locale.LC_ALL) != before:
+            locale.setlocale(locale.LC_ALL, before)
 
 
 def one_by_one(*tasks: Callable[[], T]) -> list[T]:

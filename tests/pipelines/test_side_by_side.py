@@ -1,5 +1,6 @@
 """Models loaded two at a time: where, in which order, and what becomes of errors."""
 
+import locale
 import threading
 import time
 
@@ -86,3 +87,14 @@ def test_two_models_are_under_way_at_once(monkeypatch, backend):
     Text2ImagePipeline(demo_model_path(), "CPU", backend=backend)
     assert ("transformer", True) in threads
     assert {("text_encoder", False), ("text_encoder_2", False), ("vae_decoder", False)} <= threads
+
+
+def test_the_locale_stays_what_it_was(monkeypatch, tmp_path):
+    """OpenVINO sets another one while it fills CACHE_DIR, and two threads confuse it."""
+    monkeypatch.setattr(loading, "available_bytes", lambda: 2**50)
+    monkeypatch.setattr(loading, "usable_processors", lambda: 2)
+    before = locale.setlocale(locale.LC_ALL)
+    for number in range(3):
+        kept = str(tmp_path / str(number))
+        Text2ImagePipeline(demo_model_path(), "CPU", backend="python", CACHE_DIR=kept)
+        assert locale.setlocale(locale.LC_ALL) == before
