@@ -6,7 +6,7 @@ import difflib
 import numbers
 import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 
@@ -111,6 +111,19 @@ def known_fields(what: str, values: Iterable[object], names: Sequence[str]) -> N
         raise ValueError(
             f"unknown field {', '.join(unknown)} in {what}; its fields are {', '.join(names)}"
         )
+
+
+def known_settings(names: Iterable[str], accepted: Container[str], told: Sequence[str]) -> None:
+    """Check that names are accepted as settings.
+
+    Raises:
+        TypeError: naming the first that is not, the one of `told` that is nearly it, and all these.
+    """
+    for name in names:
+        if name not in accepted:
+            raise TypeError(
+                f"unknown setting {name!r}{nearest(str(name), told)} Known: {', '.join(told)}"
+            )
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

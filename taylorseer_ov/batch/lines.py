@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from ..checks import nearest, text
+from ..checks import known_settings, text
 from ..generation.settings import CHECKS, UNUSED_BY_FLUX
 
 LONGEST_LINE, LONGEST_NAME = 1 << 20, 100  # bytes
 SHORT_NAMES = {"seed": "rng_seed", "steps": "num_inference_steps", "guidance": "guidance_scale"}
 NAMES = sorted({"prompt", "name", *SHORT_NAMES, *CHECKS} - {"generator", "adapters"})  # in JSON
-ALSO_KNOWN = {"generator", "adapters", "callback", "taylorseer_config", *UNUSED_BY_FLUX}
+ACCEPTED = {*NAMES, "generator", "adapters", "callback", "taylorseer_config", *UNUSED_BY_FLUX}
 PICTURES = ("image", "mask", "mask_image")  # what other commands and pipelines start from
 RESERVED = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³"
@@ -59,12 +59,7 @@ class BatchLine:
                     f"a batch draws from text, and it has {picture!r}; for pictures there is "
                     "taylorseer-ov generate --image"
                 )
-        for setting in settings:
-            if setting not in NAMES and setting not in ALSO_KNOWN:
-                raise TypeError(
-                    f"unknown setting {setting!r}{nearest(str(setting), NAMES)} "
-                    f"Known: {', '.join(NAMES)}"
-                )
+        known_settings(settings, ACCEPTED, told=NAMES)
         prompt, name = settings.pop("prompt"), settings.pop("name", None)
         for short, long in SHORT_NAMES.items():
             if short in settings:

@@ -13,7 +13,7 @@ import numpy as np
 from ..caching.decision import Cache, as_cache
 from ..caching.plan_json import MOST_STEPS
 from ..caching.presets import PRESETS
-from ..checks import nearest, number, text, true_or_false, whole_number
+from ..checks import known_settings, nearest, number, text, true_or_false, whole_number
 from ..flux.generators import MAX_SEED, Generator
 from ..flux.noise import NoiseGenerator
 from ..model_files import ModelFolderError
@@ -188,12 +188,8 @@ class ImageGenerationConfig:
         """
         if settings.keys() >= CACHE_NAMES:
             raise TypeError("cache and taylorseer_config are two names for one setting")
-        known = sorted({*CHECKS, "callback"})
-        for name in settings:
-            if name not in (*CHECKS, *UNUSED_BY_FLUX, "taylorseer_config"):
-                raise TypeError(
-                    f"unknown setting {name!r}{nearest(name, known)} Known: {', '.join(known)}"
-                )
+        accepted = (*CHECKS, *UNUSED_BY_FLUX, "taylorseer_config")
+        known_settings(settings, accepted, told=sorted({*CHECKS, "callback"}))
         changed = dataclasses.replace(self)
         for name, value in settings.items():
             setattr(changed, name, value)
